@@ -1,0 +1,7 @@
+//! FHIR R4: JSON values with thin typed views. Knows nothing of HL7 v2.
+
+mod json;
+mod resource_type;
+
+pub use json::Json;
+pub use resource_type::ResourceType;

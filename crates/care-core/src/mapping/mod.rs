@@ -1,0 +1,9 @@
+//! From a source's message or resource to drafts with UK Core shape. The only module that knows
+//! both HL7 v2 and FHIR; one file a message type.
+
+mod draft;
+
+pub use draft::{
+    Draft, Involvement, InvolvementKind, MapIssue, Mapped, SOURCE_REFERENCE, Subject,
+    source_reference,
+};

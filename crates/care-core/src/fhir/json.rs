@@ -43,15 +43,20 @@ impl Json {
 
     /// A list; `Null` when there is nothing in it, because FHIR has no empty lists.
     pub fn list(values: Vec<Json>) -> Self {
-        if values.is_empty() { Self::Null } else { Self::Array(values) }
+        if values.is_empty() {
+            Self::Null
+        } else {
+            Self::Array(values)
+        }
     }
 
     /// The member of this name, where this is an object that has one.
     pub fn get(&self, name: &str) -> Option<&Json> {
         match self {
-            Self::Object(members) => {
-                members.iter().find(|(member, _)| member == name).map(|(_, value)| value)
-            }
+            Self::Object(members) => members
+                .iter()
+                .find(|(member, _)| member == name)
+                .map(|(_, value)| value),
             _ => None,
         }
     }
@@ -59,9 +64,10 @@ impl Json {
     /// The member of this name, to change it.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Json> {
         match self {
-            Self::Object(members) => {
-                members.iter_mut().find(|(member, _)| member == name).map(|(_, value)| value)
-            }
+            Self::Object(members) => members
+                .iter_mut()
+                .find(|(member, _)| member == name)
+                .map(|(_, value)| value),
             _ => None,
         }
     }
@@ -83,7 +89,10 @@ impl Json {
     ///
     /// `patient.path(&["name", "family"])` is the family name of the first name.
     pub fn path(&self, names: &[&str]) -> Option<&Json> {
-        names.iter().try_fold(self, |value, name| value.first().get(name)).map(Json::first)
+        names
+            .iter()
+            .try_fold(self, |value, name| value.first().get(name))
+            .map(Json::first)
     }
 
     /// The text at a path, where there is one.

@@ -12,7 +12,10 @@ pub struct ResourceType(u16);
 impl ResourceType {
     /// Reads a type's name, spelled as FHIR spells it.
     pub fn from_name(name: &str) -> Option<Self> {
-        NAMES.binary_search(&name).ok().map(|place| Self(place as u16))
+        NAMES
+            .binary_search(&name)
+            .ok()
+            .map(|place| Self(place as u16))
     }
 
     /// The type with this number.
@@ -292,7 +295,10 @@ mod tests {
     fn names_are_sorted_so_that_a_name_finds_its_number() {
         assert!(NAMES.is_sorted());
         for resource_type in ResourceType::all() {
-            assert_eq!(ResourceType::from_name(resource_type.name()), Some(resource_type));
+            assert_eq!(
+                ResourceType::from_name(resource_type.name()),
+                Some(resource_type)
+            );
         }
         assert_eq!(ResourceType::PATIENT.name(), "Patient");
         assert_eq!(ResourceType::MEDICATION_REQUEST.name(), "MedicationRequest");

@@ -3,7 +3,4 @@
 
 mod draft;
 
-pub use draft::{
-    Draft, Involvement, InvolvementKind, MapIssue, Mapped, SOURCE_REFERENCE, Subject,
-    source_reference,
-};
+pub use draft::{Draft, MapIssue, Mapped, SOURCE_REFERENCE, Subject, source_reference};

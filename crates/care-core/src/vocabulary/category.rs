@@ -65,7 +65,11 @@ impl CategorySet {
 
     /// The eighteen categories of a record; without the access log.
     pub fn whole_record() -> Self {
-        Category::ALL.iter().copied().filter(|c| *c != Category::AccessLog).collect()
+        Category::ALL
+            .iter()
+            .copied()
+            .filter(|c| *c != Category::AccessLog)
+            .collect()
     }
 
     /// Whether the category is in the set.
@@ -98,7 +102,10 @@ impl CategorySet {
 
     /// The categories in output order.
     pub fn iter(self) -> impl Iterator<Item = Category> {
-        Category::ALL.iter().copied().filter(move |category| self.contains(*category))
+        Category::ALL
+            .iter()
+            .copied()
+            .filter(move |category| self.contains(*category))
     }
 
     /// The bits, for a query that filters on them.

@@ -20,7 +20,11 @@ pub struct PartialDate {
 impl PartialDate {
     /// A whole date.
     pub fn from_date(date: jiff::civil::Date) -> Self {
-        Self { year: date.year(), month: Some(date.month()), day: Some(date.day()) }
+        Self {
+            year: date.year(),
+            month: Some(date.month()),
+            day: Some(date.day()),
+        }
     }
 
     /// Reads `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; a day that is not in the calendar is refused.

@@ -18,7 +18,9 @@ pub enum NhsNumberError {
     #[error("an NHS number has 10 digits; this text has another form; send the ten digits")]
     NotTenDigits,
     /// Ten digits whose last does not fit the first nine.
-    #[error("the check digit of this NHS number does not fit (modulus 11); check for a typing error")]
+    #[error(
+        "the check digit of this NHS number does not fit (modulus 11); check for a typing error"
+    )]
     CheckDigit,
 }
 
@@ -48,7 +50,11 @@ impl NhsNumber {
         if check != u32::from(digits[9]) {
             return Err(NhsNumberError::CheckDigit);
         }
-        Ok(Self(digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(*digit))))
+        Ok(Self(
+            digits
+                .iter()
+                .fold(0, |sum, digit| sum * 10 + u64::from(*digit)),
+        ))
     }
 
     /// The ten digits without spaces: for wires and keys, never for logs or addresses of pages.
@@ -81,7 +87,9 @@ pub struct OdsCode(String);
 
 /// The text is no ODS code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an organisation code has 3 to 12 letters, digits or dashes; ask the source for its ODS code")]
+#[error(
+    "an organisation code has 3 to 12 letters, digits or dashes; ask the source for its ODS code"
+)]
 pub struct OdsCodeError;
 
 impl OdsCode {
@@ -90,7 +98,11 @@ impl OdsCode {
         let code = text.trim().to_ascii_uppercase();
         let fits = (3..=12).contains(&code.len())
             && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if fits { Ok(Self(code)) } else { Err(OdsCodeError) }
+        if fits {
+            Ok(Self(code))
+        } else {
+            Err(OdsCodeError)
+        }
     }
 
     /// The code in capitals.
@@ -165,7 +177,10 @@ pub fn base32_decode(text: &str) -> Result<u64, IdError> {
     }
     let mut value: u64 = 0;
     for byte in text.bytes() {
-        let digit = ALPHABET.iter().position(|letter| *letter == byte).ok_or(IdError)?;
+        let digit = ALPHABET
+            .iter()
+            .position(|letter| *letter == byte)
+            .ok_or(IdError)?;
         if value >> 59 != 0 {
             return Err(IdError);
         }
@@ -183,9 +198,18 @@ mod tests {
         for number in ["999 000 0018", "999-000-0026", "9990000158"] {
             assert!(NhsNumber::parse(number).is_ok(), "{number}");
         }
-        assert_eq!(NhsNumber::parse("9990000019"), Err(NhsNumberError::CheckDigit));
-        assert_eq!(NhsNumber::parse("999000001"), Err(NhsNumberError::NotTenDigits));
-        assert_eq!(NhsNumber::parse("999000001X"), Err(NhsNumberError::NotTenDigits));
+        assert_eq!(
+            NhsNumber::parse("9990000019"),
+            Err(NhsNumberError::CheckDigit)
+        );
+        assert_eq!(
+            NhsNumber::parse("999000001"),
+            Err(NhsNumberError::NotTenDigits)
+        );
+        assert_eq!(
+            NhsNumber::parse("999000001X"),
+            Err(NhsNumberError::NotTenDigits)
+        );
     }
 
     #[test]

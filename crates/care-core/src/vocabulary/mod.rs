@@ -6,6 +6,7 @@
 mod category;
 mod demographics;
 mod identifiers;
+mod involvement;
 mod organisation;
 mod purpose;
 mod role;
@@ -20,6 +21,7 @@ pub use identifiers::{
     IdError, ItemId, NhsNumber, NhsNumberError, OdsCode, OdsCodeError, PersonId, SourceCode,
     base32_decode, base32_encode,
 };
+pub use involvement::{Involvement, InvolvementKind};
 pub use organisation::{Organisation, OrganisationKind};
 pub use purpose::Purpose;
 pub use role::Role;

@@ -61,6 +61,10 @@ impl Organisation {
     /// The code the access rules know this organisation by: its kind, a dash, its ODS code in
     /// small letters.
     pub fn access_code(&self) -> String {
-        format!("{}-{}", self.kind.prefix(), self.ods.as_str().to_ascii_lowercase())
+        format!(
+            "{}-{}",
+            self.kind.prefix(),
+            self.ods.as_str().to_ascii_lowercase()
+        )
     }
 }

@@ -74,7 +74,10 @@ impl SensitivitySet {
 
     /// The levels in the set, least first.
     pub fn iter(self) -> impl Iterator<Item = Sensitivity> {
-        Sensitivity::ALL.iter().copied().filter(move |level| self.contains(*level))
+        Sensitivity::ALL
+            .iter()
+            .copied()
+            .filter(move |level| self.contains(*level))
     }
 }
 

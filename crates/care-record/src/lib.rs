@@ -1,1 +1,10 @@
-//! .
+//! The record: the disk, and the only door to it.
+//!
+//! Faces open a [`Record`] and are handed the part they need: [`Intake`], [`Disclosure`], … A right
+//! is an object you were given. `store` is private: nothing outside this crate reads or writes
+//! without a decision and an audit entry.
+
+mod clock;
+mod store;
+
+pub use clock::{Clock, FixedClock, SystemClock};

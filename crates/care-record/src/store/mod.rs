@@ -1,0 +1,131 @@
+//! The store: append-only versions, and a transaction that ends in an audit entry.
+//!
+//! Private to the crate. One trait, two engines (SQLite here; PostgreSQL follows), one test suite.
+//! It knows no HTTP, no HL7 and no rules: it takes a [`Commit`] of plain changes and makes all of
+//! them durable together with their entries, or none. Every read of a person's items takes the
+//! decision's `View`, which becomes part of the query.
+
+mod model;
+
+pub(crate) use model::*;
+
+use care_core::access::View;
+use care_core::fhir::ResourceType;
+use care_core::sections::Header;
+use care_core::vocabulary::{ItemId, PersonId, SensitivitySet};
+
+/// What an engine does. Calls block; callers on an async runtime use a blocking thread.
+pub(crate) trait Store: Send + Sync {
+    /// Makes the changes and the entries durable in one transaction and returns after the fsync
+    /// that holds them. Waiting commits of other threads share that fsync (group commit). When a
+    /// precondition of one commit fails, that commit alone is undone.
+    fn commit(&self, commit: Commit) -> Result<Committed, StoreError>;
+
+    /// Headers of what the view permits, for one person: one range read.
+    fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError>;
+
+    /// Bodies of these items, where the view permits them; in the order asked, absent ones left out.
+    fn bodies(
+        &self,
+        person: PersonId,
+        view: &View,
+        wanted: &[(ResourceType, ItemId)],
+    ) -> Result<Vec<StoredBody>, StoreError>;
+
+    /// One version of an item (`None`: the current one), where the view permits that version.
+    fn version(
+        &self,
+        person: PersonId,
+        view: &View,
+        item: (ResourceType, ItemId),
+        version: Option<u32>,
+    ) -> Result<Option<StoredBody>, StoreError>;
+
+    /// The versions of an item that the view permits, newest first, without bodies.
+    fn history(
+        &self,
+        person: PersonId,
+        view: &View,
+        item: (ResourceType, ItemId),
+    ) -> Result<Vec<Header>, StoreError>;
+
+    /// Things about nobody (organisations, code systems …): the current body.
+    fn shared_item(&self, item: (ResourceType, ItemId)) -> Result<Option<StoredBody>, StoreError>;
+
+    /// Which protection levels exist among a person's items: a fact the rules need (8.1). Counts
+    /// only, never content.
+    fn sensitivities(&self, person: PersonId) -> Result<SensitivitySet, StoreError>;
+
+    /// The stored delivery of this sender and control id, if any: for idempotent intake.
+    fn delivery(&self, sender: &str, control_id: &str) -> Result<Option<DeliveryRow>, StoreError>;
+
+    /// A delivery with its raw bytes, by number.
+    fn delivery_body(&self, delivery: u64) -> Result<Option<(DeliveryRow, Vec<u8>)>, StoreError>;
+
+    /// The newest deliveries of a feed, newest first; `before` pages backwards.
+    fn deliveries(
+        &self,
+        feed: Option<&str>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>, StoreError>;
+
+    /// Everything known of one person besides items: links, choice, flags, involvements.
+    fn person(&self, person: PersonId) -> Result<Option<PersonRow>, StoreError>;
+
+    /// Persons with this identifier (`system|value` digest keys are the engine's affair).
+    fn persons_by_identifier(
+        &self,
+        system: &str,
+        value: &str,
+    ) -> Result<Vec<IdentifierRow>, StoreError>;
+
+    /// Persons who may match these details: exact normalised family name and birth date first,
+    /// then, when `similar`, the same phonetic family name, or swapped day and month. At most `limit`.
+    fn persons_by_details(
+        &self,
+        query: &DetailsQuery,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, StoreError>;
+
+    /// When each source last sent anything, and its newest item for this person under the view.
+    fn source_activity(
+        &self,
+        person: Option<(PersonId, &View)>,
+    ) -> Result<Vec<SourceActivity>, StoreError>;
+
+    /// Open worklist rows of a kind, oldest first; `None` for every kind.
+    fn worklist(
+        &self,
+        kind: Option<&str>,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<WorklistRow>, StoreError>;
+
+    /// A small value kept under a key (sessions, visits, search handles, last looked …), unexpired at `now_ms`.
+    fn keep_get(&self, space: &str, key: &str, now_ms: i64) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Kept values of a space whose key begins with `prefix`, newest first, unexpired at `now_ms`.
+    fn keep_list(
+        &self,
+        space: &str,
+        prefix: &str,
+        now_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
+
+    /// Audit entries by number, from `from`, at most `limit`: their exact bytes.
+    fn entries(&self, from: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+
+    /// Audit entries about one person or by one user, newest first, at most `limit`.
+    fn entries_about(
+        &self,
+        person: Option<PersonId>,
+        who: Option<&str>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+
+    /// Whether the engine answers and writes; sizes in bytes and counts for the operator.
+    fn health(&self) -> Result<StoreHealth, StoreError>;
+}

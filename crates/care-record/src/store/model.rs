@@ -1,0 +1,282 @@
+//! The plain values the store takes and gives.
+
+use care_core::audit::Entry;
+use care_core::fhir::ResourceType;
+use care_core::sections::Header;
+use care_core::vocabulary::{Category, Involvement, ItemId, PersonId, Sensitivity, SourceCode};
+use jiff::Timestamp;
+
+/// Changes that become durable together with at least one audit entry. There is no other way to write.
+pub(crate) struct Commit {
+    /// What changes, applied in order.
+    pub changes: Vec<Change>,
+    /// The first entry; a commit without one cannot be built.
+    pub entry: Entry,
+    /// More entries.
+    pub more_entries: Vec<Entry>,
+}
+
+/// One change.
+pub(crate) enum Change {
+    /// Keeps a delivery. Fails with [`StoreError::DeliveryExists`] when (sender, control id) is taken.
+    Delivery(NewDelivery),
+    /// Puts one version of an item. An older event than the current version's goes to history.
+    Item(PutItem),
+    /// Creates a person. Fails with [`StoreError::PersonExists`] when the id is taken.
+    NewPerson { person: PersonId },
+    /// Gives a person an identifier; `unique` ones fail with [`StoreError::IdentifierTaken`] when
+    /// another person holds the same.
+    Identifier {
+        person: PersonId,
+        system: String,
+        value: String,
+        source: SourceCode,
+        unique: bool,
+    },
+    /// Makes a person findable by these normalised details (per source, replacing that source's).
+    Details {
+        person: PersonId,
+        source: SourceCode,
+        family: String,
+        given: String,
+        birth_date: String,
+        gender: String,
+        postcode: String,
+        phonetic_family: String,
+    },
+    /// Replaces the involvement of (person, source, kind, source key).
+    Involvement {
+        person: PersonId,
+        source: SourceCode,
+        involvement: Involvement,
+    },
+    /// Sets a flag of the person (`restricted`, `watched`, `deceased`), with a value such as a date; `None` clears.
+    PersonFlag {
+        person: PersonId,
+        flag: String,
+        value: Option<String>,
+    },
+    /// Records the person's choice (JSON), replacing the current one; the older stay in history.
+    Choice { person: PersonId, choice: Vec<u8> },
+    /// Joins: `from` now answers as `into`. Items stay where they are with their own person key;
+    /// reads follow the join. `None` undoes.
+    Join {
+        from: PersonId,
+        into: Option<PersonId>,
+    },
+    /// Opens a worklist row.
+    Worklist(NewWorklist),
+    /// Closes or changes a worklist row.
+    WorklistState {
+        row: u64,
+        state: String,
+        note: String,
+    },
+    /// Keeps a small value until `expires_ms`; `None` value takes it away.
+    Keep {
+        space: &'static str,
+        key: String,
+        value: Option<Vec<u8>>,
+        expires_ms: i64,
+    },
+}
+
+/// A delivery to keep, whole.
+pub(crate) struct NewDelivery {
+    /// The feed's id (`feed-hospital`, `load` …).
+    pub feed: String,
+    /// Who says it sent: `application|facility` for HL7 v2, client id for FHIR.
+    pub sender: String,
+    /// The sender's id of this delivery; for FHIR without one, a digest of the body.
+    pub control_id: String,
+    /// SHA-256 of the body.
+    pub digest: [u8; 32],
+    /// When it came.
+    pub received_at: Timestamp,
+    /// `ADT^A01`, `Bundle transaction` …
+    pub kind: String,
+    /// `processed`, `processed-with-warnings`, `parked`, `refused`.
+    pub status: String,
+    /// The answer that was or will be given: sent again for the same delivery.
+    pub answer: Vec<u8>,
+    /// The body as received.
+    pub body: Vec<u8>,
+    /// Whom it is about, if known.
+    pub person: Option<PersonId>,
+    /// What was not understood, as JSON; no patient data.
+    pub issues: String,
+}
+
+/// A kept delivery without its body.
+#[derive(Debug, Clone)]
+pub(crate) struct DeliveryRow {
+    pub delivery: u64,
+    pub feed: String,
+    pub sender: String,
+    pub control_id: String,
+    pub digest: [u8; 32],
+    pub received_at: Timestamp,
+    pub kind: String,
+    pub status: String,
+    pub answer: Vec<u8>,
+    pub person: Option<PersonId>,
+    pub issues: String,
+}
+
+/// One version of an item to put.
+pub(crate) struct PutItem {
+    /// Whose; `None` for things about nobody.
+    pub person: Option<PersonId>,
+    pub resource_type: ResourceType,
+    pub item: ItemId,
+    pub category: Category,
+    pub sensitivity: Sensitivity,
+    pub source: SourceCode,
+    /// The source is a GP practice (rule 10 of the access model hides by this).
+    pub gp_sourced: bool,
+    pub code_key: u64,
+    pub current: bool,
+    pub withdrawn: bool,
+    pub clinical_at: Option<Timestamp>,
+    /// The order of versions: an older event never overwrites a newer one.
+    pub event_at: Timestamp,
+    pub received_at: Timestamp,
+    /// JSON bytes with `id`; `meta.versionId` and `meta.lastUpdated` are spliced in on read.
+    pub body: Vec<u8>,
+}
+
+/// A body that was read, with its header. The bytes are JSON with `id` and `meta`.
+pub(crate) struct StoredBody {
+    pub header: Header,
+    pub sensitivity: Sensitivity,
+    pub person: PersonId,
+    pub body: Vec<u8>,
+}
+
+/// What a commit did.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// The delivery's number, when there was one.
+    pub delivery: Option<u64>,
+    /// Per put item in order: what became of it.
+    pub items: Vec<Put>,
+    /// Worklist rows opened, in order.
+    pub worklist: Vec<u64>,
+    /// The number of the first entry in the log; the others follow it.
+    pub entry: u64,
+}
+
+/// What became of a put item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// The first version.
+    Created { version: u32 },
+    /// A newer version.
+    Updated { version: u32 },
+    /// The same content as the current version: nothing was written.
+    Unchanged { version: u32 },
+    /// An older event than the current version: kept in history only.
+    KeptInHistory { version: u32 },
+}
+
+/// Everything known of one person besides items.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PersonRow {
+    /// Who answers for this person when joined.
+    pub joined_into: Option<PersonId>,
+    /// Who was joined into this person.
+    pub joined: Vec<PersonId>,
+    pub identifiers: Vec<(String, String, SourceCode)>,
+    pub flags: Vec<(String, String)>,
+    pub choice: Option<Vec<u8>>,
+    pub involvements: Vec<(SourceCode, Involvement)>,
+}
+
+/// A holder of an identifier.
+#[derive(Debug, Clone)]
+pub(crate) struct IdentifierRow {
+    pub person: PersonId,
+    pub source: SourceCode,
+    pub unique: bool,
+}
+
+/// A search by details; texts are normalised by `patient_index`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DetailsQuery {
+    pub family: String,
+    pub phonetic_family: String,
+    pub given: String,
+    pub birth_date: String,
+    pub gender: String,
+    pub postcode: String,
+    pub similar: bool,
+}
+
+/// When a source last sent anything.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceActivity {
+    pub source: SourceCode,
+    pub last_received: Option<Timestamp>,
+    /// For one person: the newest clinical time and the number of items under the view.
+    pub newest_item: Option<Timestamp>,
+    pub items: u64,
+}
+
+/// Something a person must look at.
+pub(crate) struct NewWorklist {
+    pub kind: String,
+    pub feed: String,
+    pub delivery: Option<u64>,
+    pub person: Option<PersonId>,
+    pub opened_at: Timestamp,
+    /// JSON for the one who decides; may hold identifiers, so it is shown only under an audited act.
+    pub detail: Vec<u8>,
+}
+
+/// An open or closed worklist row.
+#[derive(Debug, Clone)]
+pub(crate) struct WorklistRow {
+    pub row: u64,
+    pub kind: String,
+    pub feed: String,
+    pub delivery: Option<u64>,
+    pub person: Option<PersonId>,
+    pub opened_at: Timestamp,
+    pub state: String,
+    pub note: String,
+    pub detail: Vec<u8>,
+}
+
+/// For the operator.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StoreHealth {
+    pub engine: &'static str,
+    pub writable: bool,
+    pub database_bytes: u64,
+    pub items: u64,
+    pub people: u64,
+    pub entries: u64,
+}
+
+/// Why the store could not do it. Holds no patient data.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("a delivery with this sender and control id is already kept")]
+    DeliveryExists,
+    #[error("a person with this id already exists")]
+    PersonExists,
+    #[error("another person already holds this identifier")]
+    IdentifierTaken,
+    #[error("nothing was written: the disk is full; free space, writing goes on by itself")]
+    DiskFull(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("nothing was written: the disk did not confirm; the sender will retry")]
+    NotDurable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(
+        "a stored body does not match its digest; run `connect-care store check` and restore it"
+    )]
+    Corrupt,
+    #[error("the store did not answer")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the store is closed")]
+    Closed,
+}

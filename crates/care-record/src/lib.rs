@@ -5,6 +5,8 @@
 //! without a decision and an audit entry.
 
 mod clock;
+mod directory;
 mod store;
 
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use directory::{Directory, Source};

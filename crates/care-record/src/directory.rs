@@ -1,0 +1,61 @@
+//! The organisations that take part, and what each shares as a source: configuration, given once at
+//! opening.
+
+use std::collections::HashMap;
+
+use care_core::vocabulary::{OdsCode, Organisation, SourceCode};
+
+/// A source: an organisation whose systems send items.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The organisation.
+    pub organisation: Organisation,
+    /// The feeds it sends through (`feed-gp` …).
+    pub feeds: Vec<String>,
+    /// The agreed longest silence, in minutes; past it the source is late, past three times it or 24
+    /// hours very late.
+    pub agreed_interval_minutes: u32,
+    /// What it shares, in plain words.
+    pub shares: Vec<String>,
+    /// What it leaves out, in plain words.
+    pub leaves_out: Vec<String>,
+    /// Its NHS numbers are traced against the national register, so a number without a stated status
+    /// counts as verified.
+    pub numbers_are_traced: bool,
+    /// False while the source is not connected yet.
+    pub connected: bool,
+}
+
+/// Everybody who takes part.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    organisations: HashMap<OdsCode, Organisation>,
+    sources: Vec<Source>,
+}
+
+impl Directory {
+    /// A directory of these organisations and sources; a source's organisation need not be repeated.
+    pub fn new(organisations: Vec<Organisation>, sources: Vec<Source>) -> Self {
+        let mut all: HashMap<OdsCode, Organisation> =
+            organisations.into_iter().map(|one| (one.ods.clone(), one)).collect();
+        for source in &sources {
+            all.entry(source.organisation.ods.clone()).or_insert_with(|| source.organisation.clone());
+        }
+        Self { organisations: all, sources }
+    }
+
+    /// The organisation of this code.
+    pub fn organisation(&self, ods: &OdsCode) -> Option<&Organisation> {
+        self.organisations.get(ods)
+    }
+
+    /// Every source, in the order of the configuration: the order on every page.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// The source of this code.
+    pub fn source(&self, code: &SourceCode) -> Option<&Source> {
+        self.sources.iter().find(|source| source.organisation.ods == *code)
+    }
+}

@@ -4,9 +4,11 @@
 //! is an object you were given. `store` is private: nothing outside this crate reads or writes
 //! without a decision and an audit entry.
 
+mod caller;
 mod clock;
 mod directory;
 mod store;
 
+pub use caller::{Caller, User};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};

@@ -56,6 +56,14 @@ pub(crate) trait Store: Send + Sync {
     /// only, never content.
     fn sensitivities(&self, person: PersonId) -> Result<SensitivitySet, StoreError>;
 
+    /// Whether this item is held for this person (`None`: among things about nobody). Existence only,
+    /// for resolving a source's references on the way in; never for readers.
+    fn holds(
+        &self,
+        person: Option<PersonId>,
+        item: (ResourceType, ItemId),
+    ) -> Result<bool, StoreError>;
+
     /// The stored delivery of this sender and control id, if any: for idempotent intake.
     fn delivery(&self, sender: &str, control_id: &str) -> Result<Option<DeliveryRow>, StoreError>;
 

@@ -190,6 +190,20 @@ pub(crate) struct PersonRow {
     pub flags: Vec<(String, String)>,
     pub choice: Option<Vec<u8>>,
     pub involvements: Vec<(SourceCode, Involvement)>,
+    /// What each source said of the person, normalised: as [`Change::Details`] gave it.
+    pub details: Vec<DetailsRow>,
+}
+
+/// A person's details as one source sent them, normalised by `patient_index`.
+#[derive(Debug, Clone)]
+pub(crate) struct DetailsRow {
+    pub source: SourceCode,
+    pub family: String,
+    pub given: String,
+    pub birth_date: String,
+    pub gender: String,
+    pub postcode: String,
+    pub phonetic_family: String,
 }
 
 /// A holder of an identifier.

@@ -7,8 +7,10 @@
 mod caller;
 mod clock;
 mod directory;
+mod sessions;
 mod store;
 
 pub use caller::{Caller, User};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
+pub use sessions::{SessionError, SessionRecord, Sessions};

@@ -1,2 +1,21 @@
-//! .
+//! The faces of Connect Care: every socket and every page, and the command line.
+//!
+//! Faces never import one another, and see only what was disclosed.
+
+// Items of one face stand ready before the command that uses them.
+#![allow(dead_code)]
+
+mod config;
+mod problem;
+mod signin;
+mod state;
+mod telemetry;
+
+/// Runs blocking work of the record away from the threads that serve sockets.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, problem::Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(problem::Problem::unavailable)
+}
+
 fn main() {}

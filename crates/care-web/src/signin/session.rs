@@ -1,0 +1,303 @@
+//! Sessions of people: a random cookie, kept by its digest; ended by silence, by age or by logging out.
+//!
+//! Source: screens 16. The last use of a session is kept in memory only, so after a restart a
+//! session counts as last used when it began: it ends too early rather than too late.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use care_core::vocabulary::{NhsNumber, OdsCode, Organisation, Role};
+use care_record::{Caller, SessionRecord, User};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::problem::Problem;
+use crate::state::{AppState, Shared};
+
+/// A signed-in user, for one request. As an extractor it sends anybody else to the sign-in page.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// A digest of the cookie: binds searches and visits to this session. Safe to keep, never to show.
+    pub digest: String,
+    /// Who, in the role they chose.
+    pub user: User,
+    /// The organisation they work for in that role.
+    pub organisation: Organisation,
+    /// The secret every form carries in a hidden field named `csrf`.
+    pub csrf: String,
+    /// When silence will end it.
+    pub expires: Timestamp,
+    /// When it ends whatever happens.
+    pub ends: Timestamp,
+    /// The user holds more than one role, so "change role" leads somewhere.
+    pub has_other_roles: bool,
+}
+
+impl Session {
+    /// What the record believes from here on.
+    pub fn caller(&self) -> Caller {
+        Caller {
+            user: self.user.clone(),
+            session: self.digest.clone(),
+        }
+    }
+}
+
+/// The user as a session keeps them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct KeptUser {
+    pub id: String,
+    pub name: String,
+    pub role: String,
+    pub organisation: String,
+    pub can_break_seal: bool,
+    pub own_number: Option<String>,
+    pub family_numbers: Vec<String>,
+    pub has_other_roles: bool,
+}
+
+impl KeptUser {
+    pub(super) fn of(user: &User, has_other_roles: bool) -> Self {
+        Self {
+            id: user.id.clone(),
+            name: user.name.clone(),
+            role: user.role.code().to_owned(),
+            organisation: user.organisation.to_string(),
+            can_break_seal: user.can_break_seal,
+            own_number: user.own_number.map(NhsNumber::digits),
+            family_numbers: user
+                .family_numbers
+                .iter()
+                .map(|number| number.digits())
+                .collect(),
+            has_other_roles,
+        }
+    }
+
+    fn user(&self) -> Option<User> {
+        let number = |text: &String| NhsNumber::parse(text).ok();
+        Some(User {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            role: Role::from_code(&self.role)?,
+            organisation: OdsCode::parse(&self.organisation).ok()?,
+            can_break_seal: self.can_break_seal,
+            own_number: self.own_number.as_ref().and_then(number),
+            family_numbers: self.family_numbers.iter().filter_map(number).collect(),
+        })
+    }
+}
+
+/// Who is signed in, and how people sign in.
+#[derive(Default)]
+pub struct SignIn {
+    last_used: Mutex<HashMap<String, Timestamp>>,
+}
+
+impl AppState {
+    /// The session of these headers, if there is one that has not ended. Using it keeps it awake.
+    pub async fn session(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Session>, Problem> {
+        let Some(secret) = cookie(headers, self.session_cookie()) else {
+            return Ok(None);
+        };
+        let digest = digest_of(secret);
+        let sessions = self.sessions.clone();
+        let wanted = digest.clone();
+        let kept = crate::blocking(move || sessions.get(&wanted))
+            .await?
+            .map_err(Problem::unavailable)?;
+        let Some((record, kept)) = kept.and_then(|record| {
+            let user = serde_json::from_str::<KeptUser>(&record.user).ok()?;
+            Some((record, user))
+        }) else {
+            return Ok(None);
+        };
+        let (Some(user), now) = (kept.user(), self.clock.now()) else {
+            return Ok(None);
+        };
+        let idle = SignedDuration::from_mins(self.config.signin.idle_minutes);
+        let last_used = self.signin.last_used(&digest).unwrap_or(record.since);
+        if now > record.until || last_used.saturating_add(idle).is_ok_and(|end| now > end) {
+            self.end_session(&digest, &user, "ended by silence or age")
+                .await?;
+            return Ok(None);
+        }
+        let Some(organisation) = self.directory.organisation(&user.organisation).cloned() else {
+            return Ok(None);
+        };
+        self.signin.touch(&digest, now);
+        let expires = now
+            .saturating_add(idle)
+            .unwrap_or(record.until)
+            .min(record.until);
+        Ok(Some(Session {
+            digest,
+            user,
+            organisation,
+            csrf: record.csrf,
+            expires,
+            ends: record.until,
+            has_other_roles: kept.has_other_roles,
+        }))
+    }
+
+    /// Begins a session under a new secret and gives the cookie to set. An older session of the
+    /// browser is not continued: a secret known before sign-in is worth nothing after it.
+    pub(super) async fn begin_session(
+        self: &Arc<Self>,
+        user: User,
+        has_other_roles: bool,
+        how: String,
+    ) -> Result<String, Problem> {
+        let secret = random_text()?;
+        let now = self.clock.now();
+        let until = now
+            .saturating_add(SignedDuration::from_hours(
+                self.config.signin.absolute_hours,
+            ))
+            .unwrap_or(now);
+        let record = SessionRecord {
+            user: serde_json::to_string(&KeptUser::of(&user, has_other_roles))
+                .map_err(Problem::unavailable)?,
+            csrf: random_text()?,
+            since: now,
+            until,
+        };
+        let digest = digest_of(&secret);
+        let sessions = self.sessions.clone();
+        let kept_as = digest.clone();
+        crate::blocking(move || sessions.sign_in(&kept_as, &user, &record, &how))
+            .await?
+            .map_err(Problem::unavailable)?;
+        self.signin.touch(&digest, now);
+        Ok(self.cookie(self.session_cookie(), &secret, None))
+    }
+
+    /// Ends a session.
+    pub(super) async fn end_session(
+        self: &Arc<Self>,
+        digest: &str,
+        user: &User,
+        how: &'static str,
+    ) -> Result<(), Problem> {
+        self.signin.forget(digest);
+        let (sessions, digest, user) = (self.sessions.clone(), digest.to_owned(), user.clone());
+        crate::blocking(move || sessions.sign_out(&digest, &user, how))
+            .await?
+            .map_err(Problem::unavailable)
+    }
+
+    pub(super) fn session_cookie(&self) -> &'static str {
+        // A browser keeps a `__Host-` cookie only when it came over TLS.
+        if self.config.secure() {
+            "__Host-connect-care"
+        } else {
+            "connect-care"
+        }
+    }
+
+    /// A cookie as it is set: for the browser session, or for so many seconds.
+    pub(super) fn cookie(&self, name: &str, value: &str, seconds: Option<i64>) -> String {
+        let secure = if self.config.secure() { "; Secure" } else { "" };
+        let age = seconds
+            .map(|age| format!("; Max-Age={age}"))
+            .unwrap_or_default();
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}")
+    }
+}
+
+impl SignIn {
+    fn last_used(&self, digest: &str) -> Option<Timestamp> {
+        self.last_used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(digest)
+            .copied()
+    }
+
+    fn touch(&self, digest: &str, now: Timestamp) {
+        let mut all = self
+            .last_used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if all.len() > 20_000 {
+            let yesterday = now
+                .saturating_sub(SignedDuration::from_hours(24))
+                .unwrap_or(now);
+            all.retain(|_, used| *used > yesterday);
+        }
+        all.insert(digest.to_owned(), now);
+    }
+
+    fn forget(&self, digest: &str) {
+        self.last_used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(digest);
+    }
+}
+
+impl FromRequestParts<Shared> for Session {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Response> {
+        match state.session(&parts.headers).await {
+            Ok(Some(session)) => Ok(session),
+            Ok(None) => Err(to_sign_in(&parts.method, parts.uri.path()).into_response()),
+            Err(problem) => Err(problem.page()),
+        }
+    }
+}
+
+/// To the sign-in page, and back to this page afterwards where it can be opened again.
+fn to_sign_in(method: &Method, path: &str) -> Redirect {
+    if *method == Method::GET && is_own_path(path) {
+        Redirect::to(&format!("/staff/login?next={path}"))
+    } else {
+        Redirect::to("/staff/login")
+    }
+}
+
+/// A path of ours, safe to send a browser to.
+pub(super) fn is_own_path(path: &str) -> bool {
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte))
+}
+
+/// The value of a cookie.
+pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// 256 random bits as text.
+pub(crate) fn random_text() -> Result<String, Problem> {
+    use base64::Engine;
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes).map_err(Problem::unavailable)?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// What a secret is kept under.
+pub(crate) fn digest_of(secret: &str) -> String {
+    Sha256::digest(secret.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

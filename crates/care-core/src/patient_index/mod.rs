@@ -1,1 +1,14 @@
-//! To come.
+//! When two records are one person: the only home of that rule.
+//!
+//! Pure: candidates and what was sent arrive as values, a [`Link`] with its evidence goes out. It
+//! never scores yet (that follows); it links on an exact, verified number with an agreeing birth
+//! date, or on a number the same source used before, and asks a person about everything else
+//! (hazards H01, H02).
+
+mod golden;
+mod link;
+mod normalise;
+
+pub use golden::{Golden, SourceView, golden};
+pub use link::{Basis, Candidate, Doubt, Evidence, Link, MergeDoubt, link, merge_doubts};
+pub use normalise::{Details, birth_date_text, details, fold, phonetic, postcode};

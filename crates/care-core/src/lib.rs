@@ -11,6 +11,7 @@ pub mod hl7v2;
 pub mod labelling;
 pub mod mapping;
 pub mod patient_index;
+mod reading;
 pub mod secondary_use;
 pub mod sections;
 pub mod terminology;

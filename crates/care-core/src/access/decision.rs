@@ -1,14 +1,116 @@
-//! The answer of the rules. Makers are private to `access`, so no answer exists without its trace.
+//! The answer of the rules. Its makers are private to `access`, so no answer exists without its
+//! trace and nobody reads a record without a [`View`].
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::vocabulary::{CategorySet, SensitivitySet, SourceCode};
 
+use super::codes::coded;
+
+/// Names the rules a decision was made by. Changes with every change of a right.
+pub const POLICY_VERSION: &str = "access-1";
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub(super) verdict: Verdict,
+    pub(super) audit_flags: BTreeSet<Flag>,
+    pub(super) hidden_sources: Vec<String>,
+    pub(super) withheld_notice: bool,
+    pub(super) trace: Trace,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Allow(View),
+    BreakGlass(View),
+    Deny(Reason),
+}
+
+coded! {
+    /// Yes, yes with somebody reviewing it, or no.
+    Outcome {
+        Allow "allow" "Yes.",
+        BreakGlass "allow-with-break-glass" "Yes, by overriding; somebody reviews it.",
+        Deny "deny" "No.",
+    }
+}
+
+impl Decision {
+    /// Yes, yes with review, or no.
+    pub fn outcome(&self) -> Outcome {
+        match self.verdict {
+            Verdict::Allow(_) => Outcome::Allow,
+            Verdict::BreakGlass(_) => Outcome::BreakGlass,
+            Verdict::Deny(_) => Outcome::Deny,
+        }
+    }
+
+    /// Why not; `Reason::Ok` when the answer is yes.
+    pub fn reason(&self) -> Reason {
+        match self.verdict {
+            Verdict::Deny(reason) => reason,
+            Verdict::Allow(_) | Verdict::BreakGlass(_) => Reason::Ok,
+        }
+    }
+
+    /// What may be read; `None` when the answer is no.
+    pub fn view(&self) -> Option<&View> {
+        match &self.verdict {
+            Verdict::Allow(view) | Verdict::BreakGlass(view) => Some(view),
+            Verdict::Deny(_) => None,
+        }
+    }
+
+    /// The categories to show: those of the view, or none.
+    pub fn visible_categories(&self) -> CategorySet {
+        self.view().map_or(CategorySet::EMPTY, View::categories)
+    }
+
+    /// What the audit entry must be marked with, in alphabetical order.
+    pub fn audit_flags(&self) -> impl Iterator<Item = Flag> {
+        self.audit_flags.iter().copied()
+    }
+
+    /// Whether the audit entry carries this mark.
+    pub fn has_flag(&self, flag: Flag) -> bool {
+        self.audit_flags.contains(&flag)
+    }
+
+    /// Whether the privacy officer is told.
+    pub fn needs_review(&self) -> bool {
+        self.has_flag(Flag::ReviewRequired)
+    }
+
+    /// `gp`, or the code of each source the person or their practice holds back.
+    pub fn hidden_sources(&self) -> &[String] {
+        &self.hidden_sources
+    }
+
+    /// Whether the page says that something is held back.
+    pub fn withheld_notice(&self) -> bool {
+        self.withheld_notice
+    }
+
+    /// The rules looked at.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+}
+
 /// What a reader may see of one person: part of every query that reads for them.
+///
+/// A protected address is the category `location`: where it must not be seen, it is not in
+/// [`View::categories`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     pub(super) categories: CategorySet,
     pub(super) sensitivities: SensitivitySet,
     pub(super) hide_gp_sourced: bool,
     pub(super) hidden_sources: Vec<SourceCode>,
+    pub(super) registered_practice: bool,
 }
 
 impl View {
@@ -27,51 +129,155 @@ impl View {
         self.hide_gp_sourced
     }
 
-    /// Items of these sources are not read.
+    /// Items of these sources are not read. The viewer's own organisation is never among them.
     pub fn hidden_sources(&self) -> &[SourceCode] {
         &self.hidden_sources
     }
-}
 
-/// A reason code of the access model, 8.3. `Reason::Ok` is written `ok`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reason(pub(super) &'static str);
-
-impl Reason {
-    /// The code as written in the access model.
-    pub fn code(self) -> &'static str {
-        self.0
+    /// Whether the viewer works at the practice the person is registered with.
+    pub fn is_registered_practice(&self) -> bool {
+        self.registered_practice
     }
 }
 
-/// The rules looked at, in order, with the facts each used. Never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
-    pub(super) steps: Vec<String>,
+coded! {
+    /// Why an answer is no. The codes are those of the access model, 8.3.
+    Reason {
+        Ok "ok" "It is not no.",
+        NotAuthenticated "not-authenticated" "Rule 1.",
+        OrgNotParticipating "org-not-participating" "Rule 1.",
+        IncompleteAssertion "incomplete-assertion" "Rule 1.",
+        OwnRecord "own-record" "Rule 2.",
+        PurposeNotPermitted "purpose-not-permitted" "Rule 3.",
+        RoleNotPermitted "role-not-permitted-for-purpose" "Rules 3 and 9.",
+        ProxyNotAuthorised "proxy-not-authorised" "Rule 4.",
+        CaseReferenceRequired "case-reference-required" "Rule 5.",
+        LegalInstrumentRequired "legal-instrument-required" "Rule 5.",
+        ApprovalRequired "approval-required" "Rule 5.",
+        DeceasedNoBasis "deceased-no-basis" "Rule 6.",
+        NoLegitimateRelationship "no-legitimate-relationship" "Rule 7.",
+        FamilySelfClaim "family-self-claim" "Rule 7.",
+        BreakGlassRequired "break-glass-required" "Rules 7, 9 and 12.",
+        RelationshipExpired "relationship-expired" "Rule 7.",
+        OrgBlockedByPatient "org-blocked-by-patient" "Rule 8.",
+        ChoiceUnknown "choice-unknown" "Rule 8.",
+        PatientObjected "patient-objected" "Rule 8.",
+        ObjectionPending "objection-pending" "Rule 8.",
+        PermissionRefused "permission-refused" "Rule 9.",
+        AskPermission "ask-permission" "Rule 9.",
+    }
 }
 
-/// The answer.
+coded! {
+    /// A mark on the audit entry. In alphabetical order of the code.
+    Flag {
+        BestInterest "best-interest" "Opened in the person's best interest.",
+        BreakGlassEmergency "break-glass-emergency" "Opened in an emergency without a relationship.",
+        ChoiceUnknown "choice-unknown" "The choice could not be found out.",
+        Deceased "deceased" "The person has died.",
+        DeniedAttempt "denied-attempt" "The answer was no.",
+        Federated "federated" "The request came from a partner.",
+        HeightenedMonitoring "heightened-monitoring" "The record is watched.",
+        LegalDisclosure "legal-disclosure" "Disclosed under a legal instrument.",
+        ObjectionNotUpheld "objection-not-upheld" "An objection was weighed and not upheld.",
+        ObjectionOverriddenConsent "objection-overridden-consent" "The person who objected consents now, for this episode only.",
+        ObjectionOverriddenEmergency "objection-overridden-emergency" "The objection excepts emergencies.",
+        OwnRecordAttempt "own-record-attempt" "The user's own record.",
+        PatientAbsent "patient-absent" "The person was not there to ask.",
+        PossibleFamilyAccess "possible-family-access" "The user is family.",
+        PublicInterestDisclosure "public-interest-disclosure" "Disclosed in the public interest.",
+        RestrictedDemographics "restricted-demographics" "The address is protected.",
+        ReviewRequired "review-required" "The privacy officer looks at it.",
+        SafeguardingOverride "safeguarding-override" "Opened for a safeguarding case.",
+        SealBreakRefused "seal-break-refused" "A seal was to be opened and was not.",
+        SealBroken "seal-broken" "A seal was opened.",
+        SelfClaimedRelationship "self-claimed-relationship" "Only the user says there is a relationship.",
+        Supervised "supervised" "The user learns under supervision.",
+    }
+}
+
+/// The rules looked at, in order, with the facts each used, the policy version and the settings.
+/// Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// Yes.
-    Allow {
-        /// What may be seen.
-        view: View,
-        /// Why.
-        trace: Trace,
-    },
-    /// Yes, by overriding; somebody reviews it.
-    BreakGlass {
-        /// What may be seen.
-        view: View,
-        /// Why.
-        trace: Trace,
-    },
-    /// No.
-    Deny {
-        /// The code.
-        reason: Reason,
-        /// Why.
-        trace: Trace,
-    },
+pub struct Trace {
+    pub(super) settings: String,
+    pub(super) steps: Vec<Step>,
+    pub(super) would_change: &'static [&'static str],
+}
+
+impl Trace {
+    /// The rules looked at, in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Which rules.
+    pub fn policy_version(&self) -> &'static str {
+        POLICY_VERSION
+    }
+
+    /// The settings a decision may depend on.
+    pub fn settings(&self) -> &str {
+        &self.settings
+    }
+
+    /// What would have made the answer another one; for engineers and reviewers, not for the
+    /// person at the screen.
+    pub fn would_change(&self) -> &'static [&'static str] {
+        self.would_change
+    }
+
+    /// One line a step, then the settings and version, then what would have changed the answer.
+    pub fn lines(&self) -> Vec<String> {
+        let version = format!("policy {POLICY_VERSION}; settings {}", self.settings);
+        let changes = self
+            .would_change
+            .iter()
+            .map(|it| format!("would have changed it: {it}"));
+        let steps = self.steps.iter().map(Step::to_string);
+        steps.chain([version]).chain(changes).collect()
+    }
+}
+
+/// One rule looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub(super) number: u8,
+    pub(super) rule: &'static str,
+    pub(super) facts: Vec<(&'static str, Cow<'static, str>)>,
+    pub(super) outcome: String,
+}
+
+impl Step {
+    /// The rule's number in the access model, 1 to 12.
+    pub fn number(&self) -> u8 {
+        self.number
+    }
+
+    /// The rule's name.
+    pub fn rule(&self) -> &'static str {
+        self.rule
+    }
+
+    /// The facts it used, by name.
+    pub fn facts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.facts
+            .iter()
+            .map(|(name, value)| (*name, value.as_ref()))
+    }
+
+    /// What it said: `passed`, `settled`, or `denied` with the code; and the marks it added.
+    pub fn outcome(&self) -> &str {
+        &self.outcome
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}. {}:", self.number, self.rule)?;
+        for (name, value) in self.facts() {
+            write!(f, " {name}={value}")?;
+        }
+        write!(f, " -> {}", self.outcome)
+    }
 }

@@ -1,7 +1,47 @@
-//! Who may see what, and why: facts in, a decision with its trace out. Never sees FHIR.
+//! Who may see what, and why: facts in, a decision with its trace out.
 //!
-//! Source: the access decision model (docs/access.md).
+//! [`decide`] is the only way to a [`Decision`], and so to a [`View`]. It reads no clock and no
+//! store, never sees FHIR, and gives the same answer to the same facts and settings for ever.
+//! Source: the access decision model; in our words, with an example for every rule, in
+//! docs/access.md. Every right is printed in tests/rules/access-matrix.txt.
 
+mod codes;
 mod decision;
+mod draft;
+mod explain;
+mod facts;
+mod involvements;
+pub mod json;
+mod roles;
+mod rules;
+mod settings;
 
-pub use decision::{Decision, Reason, Trace, View};
+pub use decision::{Decision, Flag, Outcome, POLICY_VERSION, Reason, Step, Trace, View};
+pub use explain::{denial_wording, explain_to_staff, explain_to_the_person};
+pub use facts::{
+    BreakGlass, Capacity, Choice, ChoiceState, ChoiceStatus, Facts, Justification, Life,
+    OrganisationCode, Origin, Patient, Permission, Relationship, User, Warrant,
+};
+pub use involvements::relationship_from;
+pub use roles::{CARE_ROLES, categories_of, has_emergency_right};
+pub use settings::{DenialWording, EmergencyOverride, PermissionModel, Settings, UnsafeSettings};
+
+use draft::{Draft, Ruling};
+
+/// Decides. The rules are looked at in order; the first that denies gives the reason.
+///
+/// Errors: none; facts that say too little lead to a denial.
+/// Source: the access model, 8.3.
+pub fn decide(facts: &Facts, settings: &Settings) -> Decision {
+    let mut draft = Draft::new();
+    for rule in &rules::RULES {
+        let ruling = (rule.look)(facts, settings, &mut draft);
+        draft.close_step(rule, ruling);
+        match ruling {
+            Ruling::Pass => {}
+            Ruling::Settled => break,
+            Ruling::Deny(reason) => return draft.deny(settings, reason),
+        }
+    }
+    draft.allow(facts, settings)
+}

@@ -1,0 +1,229 @@
+//! Facts and answers of `access evaluate` as JSON. Source: the access model, 8.8.
+//!
+//! What is left out is read with caution: a truth value is `false`, a list is empty, the choice is
+//! unknown, permission was not asked, the relationship is none, the age is that of a grown-up.
+//! A code that is on no list is read the same way, so that it gets an answer and not an error.
+
+use serde::Serialize;
+
+use crate::reading::{Node, answer_each};
+use crate::vocabulary::{Category, CategorySet, Purpose, Role, Sensitivity};
+
+use super::facts::{
+    BreakGlass, Capacity, Choice, ChoiceState, ChoiceStatus, Facts, Justification, Life,
+    OrganisationCode, Origin, Patient, Permission, Relationship, User, Warrant,
+};
+use super::settings::{EmergencyOverride, PermissionModel, Settings};
+use super::{Decision, Flag, decide};
+
+pub use crate::reading::EvaluateError;
+
+/// Decides the facts in a text: one object, or a list of them.
+///
+/// Errors: the text is not JSON, a value has the wrong type, or the settings are unsafe; the error
+/// names the place, never the value.
+pub fn evaluate(text: &str) -> Result<String, EvaluateError> {
+    answer_each(text, |node| {
+        let settings = settings(&node.member("deployment_policy")?)?;
+        Ok(Answer::of(&decide(&facts(node)?, &settings)))
+    })
+}
+
+#[derive(Serialize)]
+struct Answer {
+    decision: &'static str,
+    reason: &'static str,
+    visible_categories: Vec<&'static str>,
+    hidden_sources: Vec<String>,
+    withheld_notice: bool,
+    audit_flags: Vec<&'static str>,
+    trace: Vec<String>,
+}
+
+impl Answer {
+    fn of(decision: &Decision) -> Self {
+        Self {
+            decision: decision.outcome().code(),
+            reason: decision.reason().code(),
+            visible_categories: decision
+                .visible_categories()
+                .iter()
+                .map(Category::code)
+                .collect(),
+            hidden_sources: decision.hidden_sources().to_vec(),
+            withheld_notice: decision.withheld_notice(),
+            audit_flags: decision.audit_flags().map(Flag::code).collect(),
+            trace: decision.trace().lines(),
+        }
+    }
+}
+
+fn facts(node: &Node<'_>) -> Result<Facts, EvaluateError> {
+    let sensitivities = node.member("sensitivity_present")?.texts()?;
+    Ok(Facts {
+        user: user(&node.member("user")?)?,
+        patient: patient(&node.member("patient")?)?,
+        relationship: relationship(&node.member("relationship")?)?,
+        purpose: node.member("purpose")?.code(Purpose::from_code)?,
+        permission: node
+            .member("permission")?
+            .code(Permission::from_code)?
+            .unwrap_or(Permission::NotAsked),
+        emergency: node.member("emergency")?.truth()?,
+        choice: choice(&node.member("choice")?)?,
+        sensitivity_present: sensitivities
+            .into_iter()
+            .filter_map(Sensitivity::from_code)
+            .collect(),
+        break_glass: break_glass(&node.member("break_glass")?)?,
+        warrant: warrant(node)?,
+    })
+}
+
+fn user(node: &Node<'_>) -> Result<User, EvaluateError> {
+    Ok(User {
+        role: node.member("role")?.code(Role::from_code)?,
+        organisation: OrganisationCode::new(node.member("org")?.text()?.unwrap_or_default()),
+        authenticated: node.member("authenticated")?.truth()?,
+        organisation_participating: node.member("org_participating")?.truth()?,
+        is_the_patient: node.member("is_the_patient")?.truth()?,
+        declared_family: node.member("declared_family_of_patient")?.truth()?,
+        can_break_seal: node.member("can_break_seal")?.truth()?,
+        origin: origin(node)?,
+    })
+}
+
+fn origin(user: &Node<'_>) -> Result<Origin, EvaluateError> {
+    let missing = user.member("assertion_missing")?.texts()?;
+    Ok(match user.member("request_origin")?.text()? {
+        None | Some("local") => Origin::Local,
+        Some(_) => Origin::Federated {
+            assertion_missing: missing.into_iter().map(str::to_owned).collect(),
+        },
+    })
+}
+
+fn patient(node: &Node<'_>) -> Result<Patient, EvaluateError> {
+    let whole = |name| {
+        Ok(node
+            .member(name)?
+            .whole()?
+            .and_then(|it| u32::try_from(it).ok()))
+    };
+    let flags = node.member("flags")?.texts()?;
+    let deceased = node.member("deceased")?.truth()?;
+    let days_since = whole("days_since_death")?;
+    Ok(Patient {
+        age_years: whole("age")?,
+        gillick_competent: node.member("gillick_competent")?.truth()?,
+        proxy_agreed: node.member("proxy_agreed")?.truth()?,
+        capacity: node.member("capacity")?.code(Capacity::from_code)?,
+        life: if deceased {
+            Life::Deceased { days_since }
+        } else {
+            Life::Living
+        },
+        pds_restricted: flags.contains(&"pds_restricted"),
+        heightened_monitoring: flags.contains(&"heightened_monitoring"),
+    })
+}
+
+/// A relationship that only a system can verify, and that none verified, is none.
+fn relationship(node: &Node<'_>) -> Result<Relationship, EvaluateError> {
+    let days_from_now = node.member("days_from_now")?.whole()?;
+    let named = match node.member("type")?.text()?.unwrap_or_default() {
+        "registered_gp" => Relationship::RegisteredGp,
+        "inpatient" => Relationship::Inpatient,
+        "ed_attendance" => Relationship::EdAttendance,
+        "appointment" => Relationship::Appointment { days_from_now },
+        "open_referral" => Relationship::OpenReferral,
+        "caseload" => Relationship::Caseload,
+        "care_home_resident" => Relationship::CareHomeResident,
+        "ambulance_incident" => Relationship::AmbulanceIncident,
+        "self_claimed" => Relationship::SelfClaimed,
+        "self" => Relationship::Oneself,
+        "parental_responsibility" => Relationship::ParentalResponsibility,
+        _ => Relationship::None,
+    };
+    let verified = node.member("verified")?.truth()?;
+    Ok(if named.is_verified() && !verified {
+        Relationship::None
+    } else {
+        named
+    })
+}
+
+fn choice(node: &Node<'_>) -> Result<Choice, EvaluateError> {
+    let organisations = |name| -> Result<Vec<OrganisationCode>, EvaluateError> {
+        Ok(node
+            .member(name)?
+            .texts()?
+            .into_iter()
+            .map(OrganisationCode::new)
+            .collect())
+    };
+    Ok(Choice {
+        connect_care: node
+            .member("connect_care")?
+            .code(ChoiceState::from_code)?
+            .unwrap_or(ChoiceState::Unknown),
+        status: node
+            .member("status")?
+            .code(ChoiceStatus::from_code)?
+            .unwrap_or(ChoiceStatus::Decided),
+        blocked_organisations: organisations("blocked_orgs")?,
+        withheld_sources: organisations("withheld_sources")?,
+        gp_dissent: node.member("gp_dissent")?.truth()?,
+    })
+}
+
+fn break_glass(node: &Node<'_>) -> Result<Option<BreakGlass>, EvaluateError> {
+    let glass = BreakGlass {
+        justification: node
+            .member("justification")?
+            .code(Justification::from_code)?,
+        reason: node
+            .member("reason")?
+            .text()?
+            .unwrap_or_default()
+            .to_owned(),
+        opens_seal: node.member("target")?.text()? == Some("seal"),
+    };
+    Ok(node.member("requested")?.truth()?.then_some(glass))
+}
+
+fn warrant(node: &Node<'_>) -> Result<Warrant, EvaluateError> {
+    let scope = node.member("scope")?.texts()?;
+    Ok(Warrant {
+        case_reference: node.member("case_ref")?.is_given(),
+        legal_instrument: node.member("legal_instrument")?.is_given(),
+        public_interest_approved: node.member("public_interest_test")?.text()? == Some("approved"),
+        scope: scope
+            .into_iter()
+            .filter_map(Category::from_code)
+            .collect::<CategorySet>(),
+    })
+}
+
+/// The settings named, the model's own for the rest.
+fn settings(node: &Node<'_>) -> Result<Settings, EvaluateError> {
+    let objection = node.member("objection")?;
+    let model = Settings::default();
+    let settings = Settings {
+        permission: node
+            .member("permission")?
+            .code(PermissionModel::from_code)?
+            .unwrap_or(model.permission),
+        pending_objection_restricts: objection
+            .member("pending_restricts")?
+            .truth_if_there()?
+            .unwrap_or(model.pending_objection_restricts),
+        objection_in_emergency: objection
+            .member("emergency")?
+            .code(EmergencyOverride::from_code)?
+            .unwrap_or(model.objection_in_emergency),
+        ..model
+    };
+    settings.check().map_err(|why| node.refused(why))?;
+    Ok(settings)
+}

@@ -34,7 +34,9 @@ pub(crate) enum Change {
         unique: bool,
     },
     /// Makes a person findable by these normalised details (per source, replacing that source's).
+    /// An `event_at` older than the one held for (person, source) changes nothing.
     Details {
+        event_at: Timestamp,
         person: PersonId,
         source: SourceCode,
         family: String,
@@ -44,8 +46,10 @@ pub(crate) enum Change {
         postcode: String,
         phonetic_family: String,
     },
-    /// Replaces the involvement of (person, source, kind, source key).
+    /// Replaces the involvement of (person, source, kind, source key). An `event_at` older than the one
+    /// held for that key changes nothing: an older event never overwrites a newer one.
     Involvement {
+        event_at: Timestamp,
         person: PersonId,
         source: SourceCode,
         involvement: Involvement,
@@ -197,6 +201,8 @@ pub(crate) struct PersonRow {
 /// A person's details as one source sent them, normalised by `patient_index`.
 #[derive(Debug, Clone)]
 pub(crate) struct DetailsRow {
+    /// The event these details come from.
+    pub event_at: Timestamp,
     pub source: SourceCode,
     pub family: String,
     pub given: String,
@@ -240,6 +246,7 @@ pub(crate) struct SourceActivity {
 pub(crate) struct NewWorklist {
     pub kind: String,
     pub feed: String,
+    /// The delivery it is about; `None` in a commit that keeps a delivery means that delivery.
     pub delivery: Option<u64>,
     pub person: Option<PersonId>,
     pub opened_at: Timestamp,

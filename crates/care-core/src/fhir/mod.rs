@@ -2,9 +2,21 @@
 
 mod json;
 mod names;
+mod outcome;
 mod parse;
+mod patient_reference;
 mod resource_type;
+mod time;
+mod view;
 
 pub use json::Json;
+pub use outcome::{IssueSeverity, OutcomeIssue, outcome};
 pub use parse::{JsonError, JsonFault, Limits};
+pub use patient_reference::{may_be_about_nobody, reference_to_patient, references_to_patient};
 pub use resource_type::ResourceType;
+pub use time::FhirTime;
+pub use view::{
+    NHS_NUMBER_SYSTEM, ODS_SYSTEM, ReferenceTarget, clinical_time, concept_key, concept_text,
+    contained, entered_in_error, identifier_value, person_name, primary_code, primary_concept,
+    read_reference, reference_target, resource_type, status,
+};

@@ -722,9 +722,6 @@ mod tests {
     fn escapes_and_pairs_become_their_characters() {
         let text = r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00 plain é 😀""#;
         let value = Json::parse(text.as_bytes(), Limits::default()).expect("a text");
-        assert_eq!(
-            value.as_text(),
-            Some("\"\\/\u{8}\u{c}\n\r\té😀 plain é 😀")
-        );
+        assert_eq!(value.as_text(), Some("\"\\/\u{8}\u{c}\n\r\té😀 plain é 😀"));
     }
 }

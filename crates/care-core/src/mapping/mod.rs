@@ -2,5 +2,6 @@
 //! both HL7 v2 and FHIR; one file a message type.
 
 mod draft;
+pub mod fhir;
 
 pub use draft::{Draft, MapIssue, Mapped, SOURCE_REFERENCE, Subject, source_reference};

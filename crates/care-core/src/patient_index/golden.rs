@@ -12,56 +12,45 @@ use crate::vocabulary::{
     ContactPoint, ContactSystem, Demographics, NumberStatus, OrganisationKind, PartialDate,
 };
 
-/// What one source says, with what decides its rank.
-#[derive(Debug, Clone)]
-pub struct SourceView<'a> {
-    /// What kind of organisation the source is.
-    pub kind: OrganisationKind,
-    /// What it says.
-    pub demographics: &'a Demographics,
-    /// When it last said so.
-    pub received_at: Timestamp,
-}
-
-/// The details that win.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Golden {
-    /// The winning details. `died` is set only by the two-source rule.
-    pub demographics: Demographics,
-    /// One source alone, which is no practice, says the person died: shown as "reported by", never
-    /// as a fact.
-    pub death_unconfirmed: bool,
-}
+/// What one source says: its kind, its words, and when it last said so.
+pub type SourceView = (OrganisationKind, Demographics, Timestamp);
 
 /// Puts together what the sources say. Nothing in, nothing out.
-pub fn golden(views: &[SourceView<'_>]) -> Golden {
-    let mut ordered: Vec<&SourceView<'_>> = views.iter().collect();
-    ordered.sort_by_key(|view| (rank(view.kind), std::cmp::Reverse(view.received_at)));
-    let all = || ordered.iter().map(|view| view.demographics);
+pub fn golden(views: &[SourceView]) -> Demographics {
+    let ordered = in_order(views);
+    let all = || ordered.iter().map(|view| &view.1);
     let numbered = all()
         .find(|one| one.nhs_number.is_some() && one.number_status == Some(NumberStatus::Verified))
         .or_else(|| all().find(|one| one.nhs_number.is_some()));
-    let death = death(&ordered);
-    Golden {
-        demographics: Demographics {
-            nhs_number: numbered.and_then(|one| one.nhs_number),
-            number_status: numbered.and_then(|one| one.number_status),
-            unusable_number: None,
-            local_ids: union(all().flat_map(|one| one.local_ids.iter().cloned())),
-            names: first_filled(all().map(|one| &one.names)),
-            birth_date: whole_date_first(all().filter_map(|one| one.birth_date)),
-            gender: all().find_map(|one| one.gender),
-            addresses: first_filled(all().map(|one| &one.addresses)),
-            contacts: contacts(&ordered),
-            practice: all().find_map(|one| one.practice.clone()),
-            died: match death {
-                Death::Counts(date) => Some(date),
-                Death::Unconfirmed | Death::None => None,
-            },
-            restricted: all().any(|one| one.restricted),
+    Demographics {
+        nhs_number: numbered.and_then(|one| one.nhs_number),
+        number_status: numbered.and_then(|one| one.number_status),
+        unusable_number: None,
+        local_ids: union(all().flat_map(|one| one.local_ids.iter().cloned())),
+        names: first_filled(all().map(|one| &one.names)),
+        birth_date: whole_date_first(all().filter_map(|one| one.birth_date)),
+        gender: all().find_map(|one| one.gender),
+        addresses: first_filled(all().map(|one| &one.addresses)),
+        contacts: contacts(&ordered),
+        practice: all().find_map(|one| one.practice.clone()),
+        died: match death(&ordered) {
+            Death::Counts(date) => Some(date),
+            Death::Unconfirmed | Death::None => None,
         },
-        death_unconfirmed: death == Death::Unconfirmed,
+        restricted: all().any(|one| one.restricted),
     }
+}
+
+/// Whether one source alone, which is no practice, says the person died: shown as "reported by",
+/// never as a fact.
+pub fn death_unconfirmed(views: &[SourceView]) -> bool {
+    death(&in_order(views)) == Death::Unconfirmed
+}
+
+fn in_order(views: &[SourceView]) -> Vec<&SourceView> {
+    let mut ordered: Vec<&SourceView> = views.iter().collect();
+    ordered.sort_by_key(|(kind, _, at)| (rank(*kind), std::cmp::Reverse(*at)));
+    ordered
 }
 
 fn rank(kind: OrganisationKind) -> u8 {
@@ -80,10 +69,10 @@ enum Death {
     Counts(Option<PartialDate>),
 }
 
-fn death(ordered: &[&SourceView<'_>]) -> Death {
+fn death(ordered: &[&SourceView]) -> Death {
     let said: Vec<(OrganisationKind, Option<PartialDate>)> = ordered
         .iter()
-        .filter_map(|view| view.demographics.died.map(|date| (view.kind, date)))
+        .filter_map(|view| view.1.died.map(|date| (view.0, date)))
         .collect();
     let practice = said
         .iter()
@@ -119,7 +108,7 @@ fn whole_date_first(dates: impl Iterator<Item = PartialDate>) -> Option<PartialD
 }
 
 /// Each kind of contact from the first source that sent that kind.
-fn contacts(ordered: &[&SourceView<'_>]) -> Vec<ContactPoint> {
+fn contacts(ordered: &[&SourceView]) -> Vec<ContactPoint> {
     const KINDS: [ContactSystem; 4] = [
         ContactSystem::HomePhone,
         ContactSystem::WorkPhone,
@@ -132,7 +121,7 @@ fn contacts(ordered: &[&SourceView<'_>]) -> Vec<ContactPoint> {
             ordered
                 .iter()
                 .map(|view| {
-                    let of_kind = view.demographics.contacts.iter();
+                    let of_kind = view.1.contacts.iter();
                     of_kind
                         .filter(|one| one.system == kind)
                         .cloned()
@@ -167,12 +156,9 @@ mod tests {
         }
     }
 
-    fn view(kind: OrganisationKind, at: i64, demographics: &Demographics) -> SourceView<'_> {
-        SourceView {
-            kind,
-            demographics,
-            received_at: Timestamp::from_second(at).expect("a small number of seconds"),
-        }
+    fn view(kind: OrganisationKind, at: i64, demographics: &Demographics) -> SourceView {
+        let at = Timestamp::from_second(at).expect("a small number of seconds");
+        (kind, demographics.clone(), at)
     }
 
     #[test]
@@ -183,8 +169,8 @@ mod tests {
             view(OrganisationKind::Trust, 9, &trust),
             view(OrganisationKind::Practice, 1, &practice),
         ]);
-        assert_eq!(result.demographics.names[0].family, "Osei");
-        assert_eq!(result.demographics.contacts[0].value, "07700 900001");
+        assert_eq!(result.names[0].family, "Osei");
+        assert_eq!(result.contacts[0].value, "07700 900001");
     }
 
     #[test]
@@ -201,20 +187,20 @@ mod tests {
             view(OrganisationKind::Trust, 1, &old),
             view(OrganisationKind::Community, 2, &new),
         ]);
-        assert_eq!(result.demographics.names[0].family, "New");
-        assert!(result.demographics.restricted);
+        assert_eq!(result.names[0].family, "New");
+        assert!(result.restricted);
     }
 
     #[test]
     fn a_death_counts_when_the_practice_or_two_sources_say_so() {
         let dead = said("Duarte", None, Some("2026-01-02"));
         let alive = said("Duarte", None, None);
-        let one_trust = golden(&[
+        let one_trust = [
             view(OrganisationKind::Trust, 1, &dead),
             view(OrganisationKind::Practice, 1, &alive),
-        ]);
-        assert_eq!(one_trust.demographics.died, None);
-        assert!(one_trust.death_unconfirmed);
+        ];
+        assert_eq!(golden(&one_trust).died, None);
+        assert!(death_unconfirmed(&one_trust));
         for views in [
             [
                 view(OrganisationKind::Practice, 1, &dead),
@@ -226,7 +212,7 @@ mod tests {
             ],
         ] {
             assert_eq!(
-                golden(&views).demographics.died,
+                golden(&views).died,
                 Some(PartialDate::parse_fhir("2026-01-02"))
             );
         }

@@ -9,6 +9,6 @@ mod golden;
 mod link;
 mod normalise;
 
-pub use golden::{Golden, SourceView, golden};
+pub use golden::{SourceView, death_unconfirmed, golden};
 pub use link::{Basis, Candidate, Doubt, Evidence, Link, MergeDoubt, link, merge_doubts};
 pub use normalise::{Details, birth_date_text, details, fold, phonetic, postcode};

@@ -1,20 +1,29 @@
 //! FHIR R4: JSON values with thin typed views. Knows nothing of HL7 v2.
 
+mod definitions;
 mod json;
 mod names;
 mod outcome;
 mod parse;
 mod patient_reference;
+mod primitive;
 mod resource_type;
+mod stu3;
 mod time;
+mod validate;
 mod view;
 
+pub use definitions::{
+    Definitions, ElementDefinition, ElementType, RequiredSet, TypeDefinition, TypeKind,
+};
 pub use json::Json;
 pub use outcome::{IssueSeverity, OutcomeIssue, outcome};
 pub use parse::{JsonError, JsonFault, Limits};
 pub use patient_reference::{may_be_about_nobody, reference_to_patient, references_to_patient};
 pub use resource_type::ResourceType;
+pub use stu3::recognise_stu3;
 pub use time::FhirTime;
+pub use validate::{ValidationIssue, validate_structure};
 pub use view::{
     NHS_NUMBER_SYSTEM, ODS_SYSTEM, ReferenceTarget, clinical_time, concept_key, concept_text,
     contained, entered_in_error, identifier_value, person_name, primary_code, primary_concept,

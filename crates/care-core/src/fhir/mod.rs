@@ -1,5 +1,6 @@
 //! FHIR R4: JSON values with thin typed views. Knows nothing of HL7 v2.
 
+mod choice;
 mod definitions;
 mod json;
 mod names;
@@ -12,7 +13,11 @@ mod stu3;
 mod time;
 mod validate;
 mod view;
+pub mod xml;
 
+pub use choice::{
+    CHOICE_CODE, CONSENT_SYSTEM, ChoiceStatement, ChoiceStatus, choice_consent, choice_consent_json,
+};
 pub use definitions::{
     Definitions, ElementDefinition, ElementType, RequiredSet, TypeDefinition, TypeKind,
 };

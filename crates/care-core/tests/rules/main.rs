@@ -1,3 +1,5 @@
 //! Tests.
 
 mod access_examples;
+mod fhir_samples;
+mod samples;

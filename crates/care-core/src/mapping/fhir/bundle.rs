@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::patient::{demographics_of, demographics_of_number};
-use super::{FhirContext, Refusal, Whose, pointed_at};
-use crate::fhir::{self, FhirTime, Json, ReferenceTarget, ResourceType};
+use super::{Refusal, Whose, pointed_at};
+use crate::fhir::{self, FhirTime, Json, ReferenceTarget, ResourceType, ValidationIssue};
 use crate::mapping::{MapIssue, Subject};
 
 /// One resource of a delivery.
@@ -27,6 +27,8 @@ pub(super) struct Delivery<'a> {
     pub(super) issues: Vec<MapIssue>,
     /// A transaction: one bad entry refuses all.
     pub(super) all_or_nothing: bool,
+    /// A message or document: everything in it belongs together.
+    about_one: bool,
     /// When the bundle says it was made.
     pub(super) made_at: Option<FhirTime>,
     by_url: HashMap<&'a str, usize>,
@@ -37,12 +39,16 @@ pub(super) struct Delivery<'a> {
 
 impl<'a> Delivery<'a> {
     /// Reads the delivery: a resource alone or a Bundle.
-    pub(super) fn read(resource: &'a Json, _context: &FhirContext<'_>) -> Result<Self, Refusal> {
+    pub(super) fn read(resource: &'a Json) -> Result<Self, Refusal> {
+        if let Some(because) = fhir::recognise_stu3(resource) {
+            return Err(Refusal::Stu3 { because });
+        }
         let resource_type = checked_type(resource)?;
         let mut delivery = Self {
             entries: Vec::new(),
             issues: Vec::new(),
             all_or_nothing: false,
+            about_one: false,
             made_at: None,
             by_url: HashMap::new(),
             by_type_and_id: HashMap::new(),
@@ -55,6 +61,7 @@ impl<'a> Delivery<'a> {
                     why,
                 });
             }
+            refuse_broken(fhir::validate_structure(resource))?;
             delivery.add(
                 resource_type.name().to_owned(),
                 None,
@@ -63,12 +70,36 @@ impl<'a> Delivery<'a> {
             );
             return Ok(delivery);
         }
-        delivery.all_or_nothing = resource.text_at(&["type"]) == Some("transaction");
+        let kind = resource.text_at(&["type"]).unwrap_or_default();
+        delivery.all_or_nothing = kind == "transaction";
+        delivery.about_one = matches!(kind, "message" | "document");
         delivery.made_at = resource.text_at(&["timestamp"]).and_then(FhirTime::parse);
+        let broken = delivery.broken_entries(resource)?;
         for (number, entry) in resource.elements("entry").iter().enumerate() {
-            delivery.add_entry(number, entry);
+            if !broken.contains(&number) {
+                delivery.add_entry(number, entry);
+            }
         }
         Ok(delivery)
+    }
+
+    /// The entries that break R4's rules, each rule an issue. The whole is refused where the Bundle
+    /// itself breaks one, where it stands or falls together, or where there are too many to name.
+    fn broken_entries(&mut self, bundle: &Json) -> Result<Vec<usize>, Refusal> {
+        let found = fhir::validate_structure(bundle);
+        let together = matches!(
+            bundle.text_at(&["type"]),
+            Some("transaction" | "message" | "document")
+        );
+        let mut broken = Vec::new();
+        for issue in &found {
+            match entry_number(&issue.place) {
+                Some(number) if !together && found.len() < 100 => broken.push(number),
+                _ => return refuse_broken(found).map(|()| Vec::new()),
+            }
+        }
+        self.issues.extend(found.into_iter().map(structure_issue));
+        Ok(broken)
     }
 
     fn add_entry(&mut self, number: usize, entry: &'a Json) {
@@ -103,7 +134,7 @@ impl<'a> Delivery<'a> {
                         resource_type: resource_type.name(),
                         why,
                     };
-                    self.refuse(place, &refusal.to_string());
+                    self.leave_out(place, &refusal.to_string());
                 }
                 None => self.add(place, entry.text_at(&["fullUrl"]), resource, resource_type),
             },
@@ -115,6 +146,14 @@ impl<'a> Delivery<'a> {
             place,
             text: text.to_owned(),
             fatal: true,
+        });
+    }
+
+    fn leave_out(&mut self, place: String, text: &str) {
+        self.issues.push(MapIssue {
+            place,
+            text: text.to_owned(),
+            fatal: false,
         });
     }
 
@@ -223,8 +262,15 @@ impl<'a> Delivery<'a> {
         if let Some(subject) = self.person_by_way_of(entry) {
             return Whose::Person(subject);
         }
+        let stands_alone = fhir::may_be_about_nobody(entry.resource_type);
+        if missing.is_none()
+            && !stands_alone
+            && let Some(subject) = self.only_person()
+        {
+            return Whose::Person(subject);
+        }
         match missing {
-            None if fhir::may_be_about_nobody(entry.resource_type) => Whose::Nobody,
+            None if stands_alone => Whose::Nobody,
             None => Whose::Unclear(self.unclear(
                 entry,
                 "",
@@ -236,6 +282,16 @@ impl<'a> Delivery<'a> {
                 "this points at no person we can find; send the Patient with it, or a reference with the NHS number as identifier",
             )),
         }
+    }
+
+    /// The one Patient of a message or document, which is sent as a whole about one person.
+    fn only_person(&self) -> Option<Subject> {
+        let mut patients = self
+            .entries
+            .iter()
+            .filter(|entry| entry.resource_type == ResourceType::PATIENT);
+        let only = patients.next().filter(|_| self.about_one)?;
+        patients.next().is_none().then(|| self.subject(only))
     }
 
     fn unclear(&self, entry: &Entry<'_>, path: &str, text: &str) -> MapIssue {
@@ -352,6 +408,30 @@ impl<'a> Delivery<'a> {
     }
 }
 
+fn refuse_broken(issues: Vec<ValidationIssue>) -> Result<(), Refusal> {
+    if issues.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Structure(
+        issues.into_iter().map(structure_issue).collect(),
+    ))
+}
+
+fn structure_issue(issue: ValidationIssue) -> MapIssue {
+    MapIssue {
+        place: issue.place,
+        text: format!("{}; {}", issue.what, issue.mend),
+        fatal: true,
+    }
+}
+
+/// `Bundle.entry[3].resource…` is about entry 3.
+fn entry_number(place: &str) -> Option<usize> {
+    let rest = place.strip_prefix("Bundle.entry[")?;
+    let (number, rest) = rest.split_once(']')?;
+    rest.starts_with(".resource").then(|| number.parse().ok())?
+}
+
 /// The type, where this is an R4 resource.
 fn checked_type(resource: &Json) -> Result<ResourceType, Refusal> {
     let name = resource
@@ -390,7 +470,10 @@ fn key_without_id(resource: &Json) -> String {
 
 /// What carries a delivery and is not kept itself.
 fn is_envelope(resource_type: &str) -> bool {
-    matches!(resource_type, "MessageHeader" | "OperationOutcome")
+    matches!(
+        resource_type,
+        "MessageHeader" | "OperationOutcome" | "Parameters" | "SubscriptionStatus"
+    )
 }
 
 /// Why a type is no part of a care record; `None` where it is.

@@ -35,7 +35,7 @@ pub struct FhirContext<'a> {
 /// Errors: [`Refusal`] when nothing of it can be kept. Entries of a Bundle that cannot be kept
 /// while others can are fatal issues of what is given back; for a transaction they refuse the whole.
 pub fn map_fhir(resource: &Json, context: &FhirContext<'_>) -> Result<Vec<Mapped>, Refusal> {
-    let delivery = Delivery::read(resource, context)?;
+    let delivery = Delivery::read(resource)?;
     let mut piles = Piles::default();
     for issue in &delivery.issues {
         piles.nobody().issues.push(issue.clone());

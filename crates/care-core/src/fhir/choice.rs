@@ -12,6 +12,7 @@ pub const CONSENT_SYSTEM: &str = "https://connect-care.example/CodeSystem/consen
 pub const CHOICE_CODE: &str = "connect-care-choice";
 const SCOPE_SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/consentscope";
 const PURPOSE_SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
+const POLICY_SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
 const EMERGENCY: &str = "ETREAT";
 
 /// A person's choice about sharing through Connect Care.
@@ -80,7 +81,11 @@ pub fn choice_consent_json(choice: &ChoiceStatement, patient_reference: &str) ->
             ),
         ])])
     });
-    let kind = if choice.objected { "deny" } else { "permit" };
+    let (kind, policy) = if choice.objected {
+        ("deny", "OPTOUT")
+    } else {
+        ("permit", "OPTIN")
+    };
     let status = match choice.status {
         ChoiceStatus::Decided => "active",
         ChoiceStatus::Pending => "proposed",
@@ -102,6 +107,7 @@ pub fn choice_consent_json(choice: &ChoiceStatement, patient_reference: &str) ->
             "dateTime",
             Json::from(choice.date_time.as_ref().map(FhirTime::as_str)),
         ),
+        ("policyRule", concept(POLICY_SYSTEM, policy)),
         (
             "provision",
             Json::object([
@@ -152,15 +158,7 @@ mod tests {
                 };
                 let json = choice_consent_json(&choice, "Patient/p");
                 assert_eq!(choice_consent(&json), Some(choice));
-                let mut with_policy = json.clone();
-                with_policy.set(
-                    "policy",
-                    Json::list(vec![Json::object([(
-                        "uri",
-                        Json::from("https://connect-care.example/policy"),
-                    )])]),
-                );
-                assert_eq!(validate_structure(&with_policy), []);
+                assert_eq!(validate_structure(&json), []);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Tests.
 
 mod access_examples;
+mod fhir_json;
 mod fhir_samples;
+mod golden;
 mod samples;

@@ -5,7 +5,11 @@
 //! them durable together with their entries, or none. Every read of a person's items takes the
 //! decision's `View`, which becomes part of the query.
 
+mod body;
+mod filter;
+mod meta;
 mod model;
+pub(crate) mod sqlite;
 
 pub(crate) use model::*;
 

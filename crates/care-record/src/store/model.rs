@@ -63,14 +63,15 @@ pub(crate) enum Change {
     /// Records the person's choice (JSON), replacing the current one; the older stay in history.
     Choice { person: PersonId, choice: Vec<u8> },
     /// Joins: `from` now answers as `into`. Items stay where they are with their own person key;
-    /// reads follow the join. `None` undoes.
+    /// reads follow the join. `None` undoes. Fails with [`StoreError::JoinLoop`] for a ring.
     Join {
         from: PersonId,
         into: Option<PersonId>,
     },
     /// Opens a worklist row.
     Worklist(NewWorklist),
-    /// Closes or changes a worklist row.
+    /// Closes or changes a worklist row: `closed` and states that begin with `closed-` end it, any
+    /// other leaves it open. Fails with [`StoreError::NoSuchRow`] for a row that is not there.
     WorklistState {
         row: u64,
         state: String,
@@ -193,6 +194,8 @@ pub(crate) struct PersonRow {
     pub identifiers: Vec<(String, String, SourceCode)>,
     pub flags: Vec<(String, String)>,
     pub choice: Option<Vec<u8>>,
+    /// The current choices of people joined into this one: the rules weigh them, so none is lost.
+    pub joined_choices: Vec<Vec<u8>>,
     pub involvements: Vec<(SourceCode, Involvement)>,
     /// What each source said of the person, normalised: as [`Change::Details`] gave it.
     pub details: Vec<DetailsRow>,
@@ -273,7 +276,13 @@ pub(crate) struct WorklistRow {
 pub(crate) struct StoreHealth {
     pub engine: &'static str,
     pub writable: bool,
+    /// The disk is full: an alarm.
+    pub disk_full: bool,
+    /// Audit entries of reads are being written on the reserve: it will not last.
+    pub on_reserve: bool,
     pub database_bytes: u64,
+    /// The write-ahead log, not yet moved into the database.
+    pub log_bytes: u64,
     pub items: u64,
     pub people: u64,
     pub entries: u64,
@@ -288,6 +297,10 @@ pub(crate) enum StoreError {
     PersonExists,
     #[error("another person already holds this identifier")]
     IdentifierTaken,
+    #[error("this join would make a ring; undo the other join first")]
+    JoinLoop,
+    #[error("there is no such row; it may have been given by another store")]
+    NoSuchRow,
     #[error("nothing was written: the disk is full; free space, writing goes on by itself")]
     DiskFull(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("nothing was written: the disk did not confirm; the sender will retry")]

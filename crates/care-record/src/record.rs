@@ -1,0 +1,186 @@
+//! The record of one data directory: opened once, it hands out the handles; closed, it leaves
+//! everything durable.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use crate::store::sqlite::connection::{self, FileHeader};
+use crate::store::sqlite::{FILE, SqliteStore, Tuning};
+use crate::store::{Store, StoreError};
+use crate::{Clock, Directory, SystemClock};
+
+/// The lock's name in the data directory: one process writes at a time.
+const LOCK: &str = "lock";
+
+/// What a record needs to open.
+#[derive(Clone)]
+pub struct Options {
+    /// The data directory; made when absent.
+    pub directory: PathBuf,
+    /// Who tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The organisations that take part.
+    pub registry: Directory,
+    /// Where signed checkpoints are copied, outside the data directory.
+    pub witness: Option<PathBuf>,
+    /// Bytes held back for the audit entries of reads when the disk is full. 0: none.
+    pub reserve_bytes: u64,
+}
+
+impl Options {
+    /// The data directory with the machine's clock, nobody taking part, no witness and a reserve of
+    /// 16 MB.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            clock: Arc::new(SystemClock),
+            registry: Directory::default(),
+            witness: None,
+            reserve_bytes: Tuning::default().reserve_bytes,
+        }
+    }
+}
+
+/// Why a record did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory cannot be made or used.
+    #[error("the data directory {directory} cannot be used; check that it exists and may be written")]
+    Directory {
+        /// Which.
+        directory: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// Another process has it open.
+    #[error("the data directory {0} is in use by another connect-care; stop that one first")]
+    InUse(PathBuf),
+    /// The file belongs to something else.
+    #[error("{0} is not a Connect Care record; give another data directory")]
+    Foreign(PathBuf),
+    /// The file was written by a newer program.
+    #[error(
+        "this record has schema {found} and this connect-care knows {known}; \
+         use a connect-care at least as new as the one that wrote it"
+    )]
+    NewerSchema {
+        /// In the file.
+        found: u32,
+        /// In this program.
+        known: u32,
+    },
+    /// The engine did not open it.
+    #[error("the record did not open; run `connect-care store check`, or restore a backup")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Engine(Box::new(error))
+    }
+}
+
+/// What the rooms share.
+pub(crate) struct Inner {
+    /// The store, by its trait.
+    pub store: Arc<dyn Store>,
+    /// The only clock.
+    pub clock: Arc<dyn Clock>,
+    /// Who takes part.
+    pub directory: Directory,
+    /// The engine itself, for upkeep.
+    pub engine: Arc<SqliteStore>,
+    /// Held until the record is closed.
+    _lock: File,
+}
+
+/// An open record. Cheap to clone; the last clone to go closes it.
+#[derive(Clone)]
+pub struct Record {
+    inner: Arc<Inner>,
+}
+
+impl Record {
+    /// Opens the record of a data directory, making or migrating it where needed.
+    ///
+    /// Errors: see [`OpenError`]; nothing is changed when it refuses.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let unusable = |cause| OpenError::Directory {
+            directory: options.directory.clone(),
+            cause,
+        };
+        fs::create_dir_all(&options.directory).map_err(unusable)?;
+        let lock = lock(&options.directory)?;
+        let connection = open_database(&options.directory.join(FILE))?;
+        let tuning = Tuning {
+            reserve_bytes: options.reserve_bytes,
+            ..Tuning::default()
+        };
+        let engine = Arc::new(SqliteStore::open(&options.directory, connection, &tuning)?);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store: engine.clone(),
+                clock: options.clock,
+                directory: options.registry,
+                engine,
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// Writes what waits, empties the write-ahead log and closes. Handles that are still held answer
+    /// with an error from now on.
+    pub fn close(&self) {
+        self.inner.engine.close();
+    }
+
+    /// What the rooms share.
+    #[allow(dead_code)] // Each room's accessor uses it.
+    pub(crate) fn inner(&self) -> Arc<Inner> {
+        self.inner.clone()
+    }
+}
+
+/// Takes the lock of a data directory.
+pub(crate) fn lock(directory: &Path) -> Result<File, OpenError> {
+    let path = directory.join(LOCK);
+    let unusable = |cause| OpenError::Directory {
+        directory: directory.to_owned(),
+        cause,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(cause)) => Err(unusable(cause)),
+    }
+}
+
+/// Opens the database for writing with its schema up to date, or refuses.
+pub(crate) fn open_database(path: &Path) -> Result<Connection, OpenError> {
+    let engine = |error: rusqlite::Error| OpenError::Engine(Box::new(error));
+    // The header is read before anything is set, so that a foreign or newer file stays as it is.
+    let look = Connection::open(path).map_err(engine)?;
+    match connection::file_header(&look).map_err(engine)? {
+        FileHeader::Foreign => return Err(OpenError::Foreign(path.to_owned())),
+        FileHeader::Ours { schema } if schema > connection::known_schema() => {
+            return Err(OpenError::NewerSchema {
+                found: schema,
+                known: connection::known_schema(),
+            });
+        }
+        FileHeader::Empty | FileHeader::Ours { .. } => drop(look),
+    }
+    let mut connection = connection::writing(path).map_err(engine)?;
+    connection::migrate(&mut connection)?;
+    Ok(connection)
+}

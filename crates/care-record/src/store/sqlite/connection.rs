@@ -1,0 +1,108 @@
+//! Opening connections: the settings every one of them has, the schema and its version.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::StoreError;
+
+mod migrations {
+    refinery::embed_migrations!("migrations/sqlite");
+}
+
+/// Marks the file as ours: "CCre" in ASCII.
+const APPLICATION: i32 = 0x4343_7265;
+/// Statements kept ready per connection.
+const STATEMENTS: usize = 96;
+
+/// The newest schema this program knows.
+pub(crate) fn known_schema() -> u32 {
+    migrations::migrations::runner()
+        .get_migrations()
+        .iter()
+        .filter_map(|migration| u32::try_from(migration.version()).ok())
+        .max()
+        .unwrap_or(0)
+}
+
+/// What the file says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileHeader {
+    /// A new, empty file.
+    Empty,
+    /// Ours, with this schema.
+    Ours { schema: u32 },
+    /// Another program's database.
+    Foreign,
+}
+
+/// Reads the header: application id and schema version.
+pub(crate) fn file_header(connection: &Connection) -> rusqlite::Result<FileHeader> {
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0));
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(match number("PRAGMA application_id")? {
+        APPLICATION => FileHeader::Ours {
+            schema: u32::try_from(number("PRAGMA user_version")?).unwrap_or(u32::MAX),
+        },
+        0 if tables == 0 => FileHeader::Empty,
+        _ => FileHeader::Foreign,
+    })
+}
+
+/// The writing connection. Not for anybody but the writer and for upkeep of a closed store.
+pub(crate) fn writing(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.execute_batch(
+        "PRAGMA page_size = 8192;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -65536;
+         PRAGMA wal_autocheckpoint = 0;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA busy_timeout = 5000;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA cell_size_check = ON;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// A reading connection: it cannot write.
+pub(crate) fn reading(path: &Path) -> rusqlite::Result<Connection> {
+    // Read-write at the level of files, because the shared memory of the write-ahead log needs it;
+    // `query_only` keeps statements from writing.
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.execute_batch(
+        "PRAGMA query_only = ON;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -16384;
+         PRAGMA mmap_size = 1073741824;
+         PRAGMA busy_timeout = 5000;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA cell_size_check = ON;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// Brings the schema up to what this program knows and stamps the file. Says how many migrations
+/// were applied.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<usize, StoreError> {
+    let report = migrations::migrations::runner()
+        .run(connection)
+        .map_err(|error| StoreError::Engine(Box::new(error)))?;
+    let stamp = format!(
+        "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {};",
+        known_schema()
+    );
+    connection
+        .execute_batch(&stamp)
+        .map_err(super::fault::reading)?;
+    Ok(report.applied_migrations().len())
+}

@@ -1,0 +1,288 @@
+//! The SQLite engine: one writer with group commit, a pool of readers, everything in one file.
+
+mod apply;
+pub(crate) mod connection;
+mod fault;
+mod prepare;
+mod read_items;
+mod read_log;
+mod read_people;
+mod readers;
+mod reserve;
+mod row;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use care_core::access::View;
+use care_core::fhir::ResourceType;
+use care_core::sections::Header;
+use care_core::vocabulary::{ItemId, PersonId, SensitivitySet};
+use rusqlite::Connection;
+
+use self::fault::reading;
+use self::readers::Readers;
+use self::reserve::Reserve;
+use self::writer::Writer;
+use super::body::Codec;
+use super::filter::Filter;
+use super::{
+    Commit, Committed, DeliveryRow, DetailsQuery, IdentifierRow, PersonRow, SourceActivity, Store,
+    StoreError, StoreHealth, StoredBody, WorklistRow,
+};
+
+/// The database's name in the data directory.
+pub(crate) const FILE: &str = "record.sqlite";
+/// The reserve's name in the data directory.
+const RESERVE: &str = "reserve";
+
+/// What an engine needs to open.
+pub(crate) struct Tuning {
+    /// Bytes held back for the audit entries of reads on a full disk.
+    pub reserve_bytes: u64,
+    /// Reads at once.
+    pub readers: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            reserve_bytes: 16 << 20,
+            readers: 8,
+        }
+    }
+}
+
+/// The engine.
+pub(crate) struct SqliteStore {
+    path: PathBuf,
+    codec: Arc<Codec>,
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the database of a data directory whose schema is up to date; `connection` is the one to
+    /// write on.
+    pub fn open(
+        directory: &Path,
+        connection: Connection,
+        tuning: &Tuning,
+    ) -> Result<Self, StoreError> {
+        let path = directory.join(FILE);
+        let codec = Arc::new(Codec::default());
+        load_dictionaries(&connection, &codec)?;
+        let reserve = Reserve::new(directory.join(RESERVE), tuning.reserve_bytes);
+        Ok(Self {
+            writer: Writer::start(path.clone(), connection, reserve)?,
+            readers: Readers::new(path.clone(), tuning.readers),
+            path,
+            codec,
+        })
+    }
+
+    /// Writes what waits, empties the write-ahead log and closes every connection.
+    pub fn close(&self) {
+        self.readers.close();
+        self.writer.close();
+    }
+
+    /// Runs work on the writing connection, between batches.
+    pub fn on_writer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.run(work)
+    }
+
+    /// Runs a read on a connection of its own.
+    pub fn on_reader<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.readers.read(work)
+    }
+}
+
+/// Reads every dictionary of the file into a codec.
+pub(crate) fn load_dictionaries(connection: &Connection, codec: &Codec) -> Result<(), StoreError> {
+    let held = read_items::collect(
+        connection,
+        "SELECT dictionary, kind, content FROM dictionary ORDER BY dictionary",
+        [],
+        |row| {
+            Ok((
+                row.get::<_, i64>(0).map_err(reading)?,
+                row.get::<_, u16>(1).map_err(reading)?,
+                row.get::<_, Vec<u8>>(2).map_err(reading)?,
+            ))
+        },
+    )?;
+    for (number, kind, content) in held {
+        codec.add(number, kind, &content);
+    }
+    Ok(())
+}
+
+impl Store for SqliteStore {
+    fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        self.writer.commit(prepare::prepare(commit, &self.codec)?)
+    }
+
+    fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
+        self.on_reader(|c| read_items::headers(c, person, &Filter::from(view)))
+    }
+
+    fn bodies(
+        &self,
+        person: PersonId,
+        view: &View,
+        wanted: &[(ResourceType, ItemId)],
+    ) -> Result<Vec<StoredBody>, StoreError> {
+        self.on_reader(|c| {
+            read_items::bodies(c, &self.codec, person, &Filter::from(view), wanted)
+        })
+    }
+
+    fn version(
+        &self,
+        person: PersonId,
+        view: &View,
+        item: (ResourceType, ItemId),
+        version: Option<u32>,
+    ) -> Result<Option<StoredBody>, StoreError> {
+        self.on_reader(|c| {
+            read_items::version(c, &self.codec, person, &Filter::from(view), item, version)
+        })
+    }
+
+    fn history(
+        &self,
+        person: PersonId,
+        view: &View,
+        item: (ResourceType, ItemId),
+    ) -> Result<Vec<Header>, StoreError> {
+        self.on_reader(|c| read_items::history(c, person, &Filter::from(view), item))
+    }
+
+    fn shared_item(&self, item: (ResourceType, ItemId)) -> Result<Option<StoredBody>, StoreError> {
+        self.on_reader(|c| read_items::shared_item(c, &self.codec, item))
+    }
+
+    fn sensitivities(&self, person: PersonId) -> Result<SensitivitySet, StoreError> {
+        self.on_reader(|c| read_items::sensitivities(c, person))
+    }
+
+    fn delivery(&self, sender: &str, control_id: &str) -> Result<Option<DeliveryRow>, StoreError> {
+        self.on_reader(|c| read_log::delivery(c, sender, control_id))
+    }
+
+    fn delivery_body(&self, delivery: u64) -> Result<Option<(DeliveryRow, Vec<u8>)>, StoreError> {
+        self.on_reader(|c| read_log::delivery_body(c, &self.codec, delivery))
+    }
+
+    fn deliveries(
+        &self,
+        feed: Option<&str>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>, StoreError> {
+        self.on_reader(|c| read_log::deliveries(c, feed, before, limit))
+    }
+
+    fn person(&self, person: PersonId) -> Result<Option<PersonRow>, StoreError> {
+        self.on_reader(|c| read_people::person(c, person))
+    }
+
+    fn persons_by_identifier(
+        &self,
+        system: &str,
+        value: &str,
+    ) -> Result<Vec<IdentifierRow>, StoreError> {
+        self.on_reader(|c| read_people::persons_by_identifier(c, system, value))
+    }
+
+    fn persons_by_details(
+        &self,
+        query: &DetailsQuery,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, StoreError> {
+        self.on_reader(|c| read_people::persons_by_details(c, query, limit))
+    }
+
+    fn source_activity(
+        &self,
+        person: Option<(PersonId, &View)>,
+    ) -> Result<Vec<SourceActivity>, StoreError> {
+        let filter = person.map(|(person, view)| (person, Filter::from(view)));
+        self.on_reader(|c| {
+            let person = filter.as_ref().map(|(person, filter)| (*person, filter));
+            read_items::source_activity(c, person)
+        })
+    }
+
+    fn worklist(
+        &self,
+        kind: Option<&str>,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<WorklistRow>, StoreError> {
+        self.on_reader(|c| read_log::worklist(c, kind, after, limit))
+    }
+
+    fn keep_get(&self, space: &str, key: &str, now_ms: i64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.on_reader(|c| read_log::keep_get(c, space, key, now_ms))
+    }
+
+    fn keep_list(
+        &self,
+        space: &str,
+        prefix: &str,
+        now_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.on_reader(|c| read_log::keep_list(c, space, prefix, now_ms, limit))
+    }
+
+    fn entries(&self, from: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.on_reader(|c| read_log::entries(c, &self.codec, from, limit))
+    }
+
+    fn entries_about(
+        &self,
+        person: Option<PersonId>,
+        who: Option<&str>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.on_reader(|c| read_log::entries_about(c, &self.codec, person, who, before, limit))
+    }
+
+    fn health(&self) -> Result<StoreHealth, StoreError> {
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let (items, people, entries) = self.on_reader(|c| {
+            c.query_row(
+                "SELECT (SELECT count FROM tally WHERE name = 'items'), \
+                 (SELECT count FROM tally WHERE name = 'people'), \
+                 (SELECT coalesce(max(number), -1) + 1 FROM entry)",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .map_err(reading)
+        })?;
+        let count = |number: i64| number.unsigned_abs();
+        Ok(StoreHealth {
+            engine: "sqlite",
+            writable: self.writer.signals.writable(),
+            disk_full: self.writer.signals.full(),
+            on_reserve: self.writer.signals.on_reserve.load(Ordering::SeqCst),
+            database_bytes: bytes(&self.path),
+            log_bytes: bytes(&self.path.with_extension("sqlite-wal")),
+            items: count(items),
+            people: count(people),
+            entries: count(entries),
+        })
+    }
+}

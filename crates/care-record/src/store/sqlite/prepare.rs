@@ -1,0 +1,272 @@
+//! A commit made ready on the caller's thread: compressed, digested, serialised. The writer only
+//! writes.
+
+use care_core::audit::{Entry, leaf_hash};
+use care_core::fhir::ResourceType;
+use care_core::vocabulary::{Involvement, ItemId, PersonId, SourceCode};
+use sha2::{Digest as _, Sha256};
+
+use super::row::{CURRENT, GP_SOURCED, ItemRow, WITHDRAWN};
+use crate::store::body::{Codec, DELIVERY_KIND, ENTRY_KIND, Packed, digest};
+use crate::store::{Change, Commit, NewDelivery, NewWorklist, PutItem, StoreError};
+
+pub(super) struct Prepared {
+    pub changes: Vec<PreparedChange>,
+    pub entries: Vec<PreparedEntry>,
+    /// Nothing but entries and kept values: what reading a record writes. May use the reserve.
+    pub only_audit: bool,
+}
+
+pub(super) enum PreparedChange {
+    Delivery(PreparedDelivery),
+    Item(PreparedItem),
+    NewPerson {
+        person: i64,
+    },
+    Identifier {
+        person: i64,
+        system: String,
+        value: String,
+        source: SourceCode,
+        unique: bool,
+    },
+    Details(Details),
+    Involvement {
+        person: i64,
+        source: SourceCode,
+        involvement: Involvement,
+    },
+    PersonFlag {
+        person: i64,
+        flag: String,
+        value: Option<String>,
+    },
+    Choice {
+        person: i64,
+        choice: Vec<u8>,
+    },
+    Join {
+        from: i64,
+        into: Option<i64>,
+    },
+    Worklist(NewWorklist),
+    WorklistState {
+        row: i64,
+        state: String,
+        note: String,
+    },
+    Keep {
+        space: &'static str,
+        key: String,
+        value: Option<Vec<u8>>,
+        expires_ms: i64,
+    },
+}
+
+pub(super) struct PreparedDelivery {
+    pub delivery: NewDelivery,
+    pub packed: Packed,
+}
+
+pub(super) struct PreparedItem {
+    /// Version 1; the writer gives the right one.
+    pub row: ItemRow,
+    pub body: Vec<u8>,
+}
+
+pub(super) struct Details {
+    pub person: i64,
+    pub source: SourceCode,
+    pub family: String,
+    pub given: String,
+    pub birth_date: String,
+    pub gender: String,
+    pub postcode: String,
+    pub phonetic_family: String,
+}
+
+pub(super) struct PreparedEntry {
+    pub at: i64,
+    pub person: Option<i64>,
+    pub who: String,
+    pub leaf: [u8; 32],
+    pub packed: Packed,
+}
+
+/// The key of a person's part. Ids with the high bit are kept for things about nobody.
+pub(super) fn part(person: PersonId) -> Result<i64, StoreError> {
+    match i64::try_from(person.0) {
+        Ok(part) if part > 0 => Ok(part),
+        _ => Err(StoreError::Engine(
+            "a person's id must be between 1 and 2^63-1; make ids of 63 random bits".into(),
+        )),
+    }
+}
+
+/// The key of the part that holds a thing about nobody: from type and id, with the high bit set.
+pub(super) fn shared_part(resource_type: ResourceType, item: ItemId) -> i64 {
+    let mut hash = Sha256::new();
+    hash.update(resource_type.number().to_le_bytes());
+    hash.update(item.0.to_le_bytes());
+    let whole = hash.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&whole[..8]);
+    i64::from_le_bytes(first) | i64::MIN
+}
+
+/// Does the work of a commit that needs no database.
+pub(super) fn prepare(commit: Commit, codec: &Codec) -> Result<Prepared, StoreError> {
+    let only_audit = commit
+        .changes
+        .iter()
+        .all(|change| matches!(change, Change::Keep { .. }));
+    let changes = commit
+        .changes
+        .into_iter()
+        .map(|change| prepare_change(change, codec))
+        .collect::<Result<_, _>>()?;
+    let entries = std::iter::once(&commit.entry)
+        .chain(&commit.more_entries)
+        .map(|entry| prepare_entry(entry, codec))
+        .collect::<Result<_, _>>()?;
+    Ok(Prepared {
+        changes,
+        entries,
+        only_audit,
+    })
+}
+
+fn prepare_entry(entry: &Entry, codec: &Codec) -> Result<PreparedEntry, StoreError> {
+    let bytes = serde_json::to_vec(entry).map_err(|error| StoreError::Engine(Box::new(error)))?;
+    Ok(PreparedEntry {
+        at: entry.at.as_microsecond(),
+        person: entry.person.map(part).transpose()?,
+        who: entry.who.clone(),
+        leaf: leaf_hash(&bytes),
+        packed: codec.pack(ENTRY_KIND, &bytes),
+    })
+}
+
+fn prepare_change(change: Change, codec: &Codec) -> Result<PreparedChange, StoreError> {
+    Ok(match change {
+        Change::Delivery(delivery) => PreparedChange::Delivery(prepare_delivery(delivery, codec)),
+        Change::Item(put) => PreparedChange::Item(prepare_item(&put, codec)?),
+        Change::NewPerson { person } => PreparedChange::NewPerson {
+            person: part(person)?,
+        },
+        Change::Identifier {
+            person,
+            system,
+            value,
+            source,
+            unique,
+        } => PreparedChange::Identifier {
+            person: part(person)?,
+            system,
+            value,
+            source,
+            unique,
+        },
+        Change::Details {
+            person,
+            source,
+            family,
+            given,
+            birth_date,
+            gender,
+            postcode,
+            phonetic_family,
+        } => PreparedChange::Details(Details {
+            person: part(person)?,
+            source,
+            family,
+            given,
+            birth_date,
+            gender,
+            postcode,
+            phonetic_family,
+        }),
+        Change::Involvement {
+            person,
+            source,
+            involvement,
+        } => PreparedChange::Involvement {
+            person: part(person)?,
+            source,
+            involvement,
+        },
+        Change::PersonFlag {
+            person,
+            flag,
+            value,
+        } => PreparedChange::PersonFlag {
+            person: part(person)?,
+            flag,
+            value,
+        },
+        Change::Choice { person, choice } => PreparedChange::Choice {
+            person: part(person)?,
+            choice,
+        },
+        Change::Join { from, into } => PreparedChange::Join {
+            from: part(from)?,
+            into: into.map(part).transpose()?,
+        },
+        Change::Worklist(row) => PreparedChange::Worklist(row),
+        Change::WorklistState { row, state, note } => PreparedChange::WorklistState {
+            row: i64::try_from(row).map_err(|_| StoreError::NoSuchRow)?,
+            state,
+            note,
+        },
+        Change::Keep {
+            space,
+            key,
+            value,
+            expires_ms,
+        } => PreparedChange::Keep {
+            space,
+            key,
+            value,
+            expires_ms,
+        },
+    })
+}
+
+fn prepare_delivery(mut delivery: NewDelivery, codec: &Codec) -> PreparedDelivery {
+    let body = std::mem::take(&mut delivery.body);
+    PreparedDelivery {
+        packed: codec.pack(DELIVERY_KIND, &body),
+        delivery,
+    }
+}
+
+fn prepare_item(put: &PutItem, codec: &Codec) -> Result<PreparedItem, StoreError> {
+    let packed = codec.pack(put.resource_type.number(), &put.body);
+    let flag = |on: bool, bit: i64| if on { bit } else { 0 };
+    let row = ItemRow {
+        person: match put.person {
+            Some(person) => part(person)?,
+            None => shared_part(put.resource_type, put.item),
+        },
+        kind: i64::from(put.resource_type.number()),
+        item: put.item.0 as i64,
+        version: 1,
+        category: put.category as i64,
+        sensitivity: put.sensitivity as i64,
+        flags: flag(put.current, CURRENT)
+            | flag(put.withdrawn, WITHDRAWN)
+            | flag(put.gp_sourced, GP_SOURCED),
+        source: put.source.as_str().to_owned(),
+        code_key: put.code_key as i64,
+        clinical_at: put.clinical_at.map(|at| at.as_microsecond()),
+        event_at: put.event_at.as_microsecond(),
+        received_at: put.received_at.as_microsecond(),
+        form: packed.form,
+        bytes: packed.bytes,
+        digest: digest(&put.body),
+    };
+    Ok(PreparedItem {
+        row,
+        body: packed.body,
+    })
+}

@@ -1,0 +1,388 @@
+//! Reads of items. Each names the person's part and filters inside the statement; none filters after.
+
+use care_core::fhir::ResourceType;
+use care_core::sections::Header;
+use care_core::vocabulary::{ItemId, PersonId, Sensitivity, SensitivitySet, SourceCode};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::fault::reading;
+use super::prepare::{part, shared_part};
+use super::row::{ItemRow, item_columns, moment};
+use crate::store::body::Codec;
+use crate::store::filter::Filter;
+use crate::store::meta::with_version;
+use crate::store::{SourceActivity, StoreError, StoredBody};
+
+/// The view as a condition on the table aliased by `$t`: ?2 categories, ?3 protection levels, ?4 hide
+/// GP items, ?5 hidden sources.
+macro_rules! permitted {
+    ($t:literal) => {
+        concat!(
+            "((?2 >> ", $t, ".category) & 1) = 1 AND ((?3 >> ", $t, ".sensitivity) & 1) = 1",
+            " AND (?4 = 0 OR (", $t, ".flags & 4) = 0)",
+            " AND (?5 = '' OR instr(?5, ',' || ", $t, ".source || ',') = 0)"
+        )
+    };
+}
+
+/// The person's own part and the parts joined into it. Joins are flat, so this is one step; a
+/// chain would be followed too, and `UNION` ends any ring.
+macro_rules! parts {
+    () => {
+        "WITH RECURSIVE part (person) AS (VALUES (?1) UNION \
+         SELECT p.person FROM person AS p JOIN part ON p.joined_into = part.person) "
+    };
+}
+pub(super) use parts;
+
+/// Rows of a statement, each read by `read`; the first damage ends the read.
+pub(super) fn collect<T>(
+    connection: &Connection,
+    sql: &str,
+    values: impl rusqlite::Params,
+    mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql).map_err(reading)?;
+    let mut rows = statement.query(values).map_err(reading)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(reading)? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+/// A person's key, or `None` where there can be no such person: reads then find nothing.
+fn readable(person: PersonId) -> Option<i64> {
+    part(person).ok()
+}
+
+pub(super) fn headers(
+    connection: &Connection,
+    person: PersonId,
+    filter: &Filter,
+) -> Result<Vec<Header>, StoreError> {
+    let Some(person) = readable(person) else {
+        return Ok(Vec::new());
+    };
+    collect(
+        connection,
+        concat!(
+            parts!(),
+            "SELECT ",
+            item_columns!(),
+            " FROM part CROSS JOIN item AS i ON i.person = part.person WHERE ",
+            permitted!("i")
+        ),
+        params![
+            person,
+            filter.categories,
+            filter.sensitivities,
+            filter.hide_gp_sourced,
+            filter.hidden_sources
+        ],
+        |row| ItemRow::read(row)?.header(),
+    )
+}
+
+pub(super) fn bodies(
+    connection: &Connection,
+    codec: &Codec,
+    person: PersonId,
+    filter: &Filter,
+    wanted: &[(ResourceType, ItemId)],
+) -> Result<Vec<StoredBody>, StoreError> {
+    let mut found = Vec::with_capacity(wanted.len());
+    let parts = parts_of(connection, person)?;
+    for (resource_type, item) in wanted {
+        for part in &parts {
+            let body = current(connection, codec, *part, filter, *resource_type, *item)?;
+            found.extend(body);
+        }
+    }
+    Ok(found)
+}
+
+fn parts_of(connection: &Connection, person: PersonId) -> Result<Vec<i64>, StoreError> {
+    let Some(person) = readable(person) else {
+        return Ok(Vec::new());
+    };
+    collect(
+        connection,
+        concat!(parts!(), "SELECT person FROM part"),
+        [person],
+        |row| row.get(0).map_err(reading),
+    )
+}
+
+fn current(
+    connection: &Connection,
+    codec: &Codec,
+    part: i64,
+    filter: &Filter,
+    resource_type: ResourceType,
+    item: ItemId,
+) -> Result<Option<StoredBody>, StoreError> {
+    one(
+        connection,
+        codec,
+        concat!(
+            "SELECT ",
+            item_columns!(),
+            ", i.body FROM item AS i WHERE i.person = ?1 AND i.kind = ?6 AND i.item = ?7 AND ",
+            permitted!("i")
+        ),
+        params![
+            part,
+            filter.categories,
+            filter.sensitivities,
+            filter.hide_gp_sourced,
+            filter.hidden_sources,
+            resource_type.number(),
+            item.0 as i64
+        ],
+    )
+}
+
+fn one(
+    connection: &Connection,
+    codec: &Codec,
+    sql: &str,
+    values: impl rusqlite::Params,
+) -> Result<Option<StoredBody>, StoreError> {
+    let mut statement = connection.prepare_cached(sql).map_err(reading)?;
+    let mut rows = statement.query(values).map_err(reading)?;
+    match rows.next().map_err(reading)? {
+        Some(row) => stored_body(row, codec).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Reads the columns and the body after them, checks both, and writes the version into the body.
+fn stored_body(row: &Row<'_>, codec: &Codec) -> Result<StoredBody, StoreError> {
+    let columns = ItemRow::read(row)?;
+    let header = columns.header()?;
+    let body = row
+        .get_ref(16)
+        .ok()
+        .and_then(|body| body.as_blob().ok())
+        .ok_or(StoreError::Corrupt)?;
+    let plain = codec.checked(columns.form, columns.bytes, body, &columns.digest)?;
+    Ok(StoredBody {
+        sensitivity: columns.protection()?,
+        person: columns.person(),
+        body: with_version(&plain, header.version, header.received_at),
+        header,
+    })
+}
+
+/// A version is shown only where the view permits that version *and* the current one: a label that
+/// was raised later also covers what was stored before.
+macro_rules! past_versions {
+    () => {
+        concat!(
+            " FROM part CROSS JOIN item_history AS i ON i.person = part.person \
+             WHERE i.kind = ?6 AND i.item = ?7 AND ",
+            permitted!("i"),
+            " AND EXISTS (SELECT 1 FROM item AS c WHERE c.person = i.person \
+             AND c.kind = i.kind AND c.item = i.item AND ",
+            permitted!("c"),
+            ")"
+        )
+    };
+}
+
+pub(super) fn version(
+    connection: &Connection,
+    codec: &Codec,
+    person: PersonId,
+    filter: &Filter,
+    (resource_type, item): (ResourceType, ItemId),
+    version: Option<u32>,
+) -> Result<Option<StoredBody>, StoreError> {
+    for part in parts_of(connection, person)? {
+        let held = current(connection, codec, part, filter, resource_type, item)?;
+        if let Some(held) = held {
+            if version.is_none_or(|version| version == held.header.version) {
+                return Ok(Some(held));
+            }
+        }
+    }
+    let (Some(version), Some(person)) = (version, readable(person)) else {
+        return Ok(None);
+    };
+    one(
+        connection,
+        codec,
+        concat!(
+            parts!(),
+            "SELECT ",
+            item_columns!(),
+            ", i.body",
+            past_versions!(),
+            " AND i.version = ?8"
+        ),
+        params![
+            person,
+            filter.categories,
+            filter.sensitivities,
+            filter.hide_gp_sourced,
+            filter.hidden_sources,
+            resource_type.number(),
+            item.0 as i64,
+            version
+        ],
+    )
+}
+
+pub(super) fn history(
+    connection: &Connection,
+    person: PersonId,
+    filter: &Filter,
+    (resource_type, item): (ResourceType, ItemId),
+) -> Result<Vec<Header>, StoreError> {
+    let Some(person) = readable(person) else {
+        return Ok(Vec::new());
+    };
+    collect(
+        connection,
+        concat!(
+            parts!(),
+            "SELECT ",
+            item_columns!(),
+            " FROM part CROSS JOIN item AS i ON i.person = part.person \
+             WHERE i.kind = ?6 AND i.item = ?7 AND ",
+            permitted!("i"),
+            " UNION ALL SELECT ",
+            item_columns!(),
+            past_versions!(),
+            " ORDER BY 4 DESC"
+        ),
+        params![
+            person,
+            filter.categories,
+            filter.sensitivities,
+            filter.hide_gp_sourced,
+            filter.hidden_sources,
+            resource_type.number(),
+            item.0 as i64
+        ],
+        |row| ItemRow::read(row)?.header(),
+    )
+}
+
+pub(super) fn shared_item(
+    connection: &Connection,
+    codec: &Codec,
+    (resource_type, item): (ResourceType, ItemId),
+) -> Result<Option<StoredBody>, StoreError> {
+    one(
+        connection,
+        codec,
+        concat!(
+            "SELECT ",
+            item_columns!(),
+            ", i.body FROM item AS i WHERE i.person = ?1 AND i.kind = ?2 AND i.item = ?3"
+        ),
+        params![
+            shared_part(resource_type, item),
+            resource_type.number(),
+            item.0 as i64
+        ],
+    )
+}
+
+pub(super) fn sensitivities(
+    connection: &Connection,
+    person: PersonId,
+) -> Result<SensitivitySet, StoreError> {
+    let Some(person) = readable(person) else {
+        return Ok(SensitivitySet::EMPTY);
+    };
+    let levels = collect(
+        connection,
+        concat!(
+            parts!(),
+            "SELECT DISTINCT i.sensitivity FROM part CROSS JOIN item AS i ON i.person = part.person"
+        ),
+        [person],
+        |row| {
+            let level: u8 = row.get(0).map_err(|_| StoreError::Corrupt)?;
+            Sensitivity::ALL
+                .get(usize::from(level))
+                .copied()
+                .ok_or(StoreError::Corrupt)
+        },
+    )?;
+    Ok(levels.into_iter().collect())
+}
+
+pub(super) fn source_activity(
+    connection: &Connection,
+    person: Option<(PersonId, &Filter)>,
+) -> Result<Vec<SourceActivity>, StoreError> {
+    let mut sources = collect(
+        connection,
+        "SELECT source, last_received FROM source_seen ORDER BY source",
+        [],
+        |row| {
+            Ok(SourceActivity {
+                source: source(row, 0)?,
+                last_received: Some(moment(row.get(1).map_err(reading)?)?),
+                newest_item: None,
+                items: 0,
+            })
+        },
+    )?;
+    let Some((person, filter)) = person else {
+        return Ok(sources);
+    };
+    let Some(person) = readable(person) else {
+        return Ok(sources);
+    };
+    let held = collect(
+        connection,
+        concat!(
+            parts!(),
+            "SELECT i.source, max(i.clinical_at), count(*) \
+             FROM part CROSS JOIN item AS i ON i.person = part.person WHERE ",
+            permitted!("i"),
+            " GROUP BY i.source"
+        ),
+        params![
+            person,
+            filter.categories,
+            filter.sensitivities,
+            filter.hide_gp_sourced,
+            filter.hidden_sources
+        ],
+        |row| {
+            let newest: Option<i64> = row.get(1).map_err(reading)?;
+            let items: i64 = row.get(2).map_err(reading)?;
+            Ok((source(row, 0)?, newest.map(moment).transpose()?, items))
+        },
+    )?;
+    for (source, newest_item, items) in held {
+        let items = items.unsigned_abs();
+        match sources.iter_mut().find(|seen| seen.source == source) {
+            Some(seen) => (seen.newest_item, seen.items) = (newest_item, items),
+            None => sources.push(SourceActivity {
+                source,
+                last_received: None,
+                newest_item,
+                items,
+            }),
+        }
+    }
+    Ok(sources)
+}
+
+/// The source code in a column.
+pub(super) fn source(row: &Row<'_>, column: usize) -> Result<SourceCode, StoreError> {
+    let text: String = row.get(column).map_err(|_| StoreError::Corrupt)?;
+    SourceCode::parse(&text).map_err(|_| StoreError::Corrupt)
+}
+
+/// One optional row.
+pub(super) fn optional<T>(read: rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
+    read.optional().map_err(reading)
+}

@@ -1,0 +1,396 @@
+//! The one writer: gathers what is waiting, commits it with one fsync, answers all.
+//!
+//! It says yes only after the fsync. When the disk is full it keeps refusing what is not an audit
+//! entry, spends the reserve on entries, and goes back to work by itself once there is space. After
+//! a failed fsync it takes a fresh connection and claims nothing about what was in flight.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::apply::{Progress, Refusal, apply, settle};
+use super::connection;
+use super::fault::{Fault, fault};
+use super::prepare::Prepared;
+use super::reserve::Reserve;
+use crate::store::{Committed, StoreError};
+
+/// Commits that share one fsync at most.
+const BATCH: usize = 256;
+/// How long the writer waits before it looks after itself.
+const IDLE: Duration = Duration::from_millis(500);
+/// How often a full disk is tried again.
+const PROBE: Duration = Duration::from_secs(2);
+/// Pages in the write-ahead log that are worth a checkpoint: 16 MB.
+const CHECKPOINT_PAGES: i64 = 2048;
+
+pub(super) type Answer<T> = Result<T, StoreError>;
+
+pub(super) enum Message {
+    Commit(Box<Prepared>, SyncSender<Answer<Committed>>),
+    /// Work on the writing connection, outside any batch.
+    Task(Box<dyn FnOnce(&mut Connection) + Send>),
+    Close,
+}
+
+struct Job {
+    prepared: Box<Prepared>,
+    reply: SyncSender<Answer<Committed>>,
+}
+
+/// What others may know of the writer.
+#[derive(Default)]
+pub(super) struct Signals {
+    state: AtomicU8,
+    /// Entries are being written on what the reserve set free.
+    pub on_reserve: AtomicBool,
+    /// A test makes the next commit fail as a failed fsync would.
+    #[cfg(test)]
+    pub fail_next_sync: AtomicBool,
+}
+
+const WORKING: u8 = 0;
+const FULL: u8 = 1;
+const BROKEN: u8 = 2;
+
+impl Signals {
+    pub fn writable(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == WORKING
+    }
+
+    pub fn full(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == FULL
+    }
+
+    fn set(&self, state: u8) {
+        self.state.store(state, Ordering::SeqCst);
+    }
+}
+
+/// The handle of the writing thread.
+pub(super) struct Writer {
+    sender: SyncSender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    pub signals: Arc<Signals>,
+}
+
+impl Writer {
+    /// Starts the thread on an open connection.
+    pub fn start(path: PathBuf, connection: Connection, reserve: Reserve) -> Answer<Self> {
+        let (sender, receiver) = sync_channel(4 * BATCH);
+        let signals = Arc::new(Signals::default());
+        let next_entry = next_entry(&connection).map_err(super::fault::reading)?;
+        let mut room = Room {
+            path,
+            connection,
+            reserve,
+            signals: signals.clone(),
+            progress: Progress {
+                next_entry,
+                ..Progress::default()
+            },
+            probed: None,
+        };
+        if room.reserve.hold().is_err() {
+            room.signals.set(FULL);
+        }
+        let thread = std::thread::Builder::new()
+            .name("record-writer".into())
+            .spawn(move || room.work(&receiver))
+            .map_err(|error| StoreError::Engine(Box::new(error)))?;
+        Ok(Self {
+            sender,
+            thread: Mutex::new(Some(thread)),
+            signals,
+        })
+    }
+
+    /// Hands in a commit and waits for its answer.
+    pub fn commit(&self, prepared: Prepared) -> Answer<Committed> {
+        let (reply, answer) = sync_channel(1);
+        self.sender
+            .send(Message::Commit(Box::new(prepared), reply))
+            .map_err(|_| StoreError::Closed)?;
+        answer.recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs work on the writing connection, between batches, and waits for its result.
+    pub fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let (reply, answer) = sync_channel(1);
+        let task = Box::new(move |connection: &mut Connection| {
+            // Nobody waiting any more is no error.
+            let _ = reply.send(work(connection));
+        });
+        self.sender
+            .send(Message::Task(task))
+            .map_err(|_| StoreError::Closed)?;
+        answer.recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// Writes what waits, empties the write-ahead log and ends the thread.
+    pub fn close(&self) {
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            // A thread that has already ended needs no telling.
+            let _ = self.sender.send(Message::Close);
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn next_entry(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT coalesce(max(number), -1) + 1 FROM entry",
+        [],
+        |row| row.get(0),
+    )
+}
+
+/// What the thread owns.
+struct Room {
+    path: PathBuf,
+    connection: Connection,
+    reserve: Reserve,
+    signals: Arc<Signals>,
+    progress: Progress,
+    probed: Option<Instant>,
+}
+
+impl Room {
+    fn work(&mut self, receiver: &Receiver<Message>) {
+        let mut open = true;
+        while open {
+            let mut batch = Vec::new();
+            let mut task = None;
+            let mut next = match receiver.recv_timeout(IDLE) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.recover();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            while let Some(message) = next {
+                match message {
+                    Message::Commit(prepared, reply) => batch.push(Job { prepared, reply }),
+                    Message::Task(work) => task = Some(work),
+                    Message::Close => open = false,
+                }
+                let more = open && task.is_none() && batch.len() < BATCH;
+                next = if more { receiver.try_recv().ok() } else { None };
+            }
+            self.write(batch);
+            if let Some(work) = task {
+                work(&mut self.connection);
+            }
+            self.checkpoint_when_worth_it();
+        }
+        // Whoever sent after the close gets `Closed` when the channel goes.
+        let _ = self
+            .connection
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    fn write(&mut self, batch: Vec<Job>) {
+        if batch.is_empty() {
+            return;
+        }
+        self.recover();
+        let batch = if self.signals.full() {
+            let (audit, rest): (Vec<_>, Vec<_>) =
+                batch.into_iter().partition(|job| job.prepared.only_audit);
+            refuse(&rest, Fault::Full, "the disk was full a moment ago");
+            audit
+        } else {
+            batch
+        };
+        let Err((fault, text)) = self.attempt(&batch) else {
+            return;
+        };
+        match fault {
+            Fault::Full => self.spend_reserve(batch, &text),
+            _ => {
+                self.signals.set(BROKEN);
+                self.reopen();
+                refuse(&batch, fault, &text);
+            }
+        }
+    }
+
+    /// One transaction for all; answers every job when it is durable.
+    fn attempt(&mut self, batch: &[Job]) -> Result<(), (Fault, String)> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let before = self.progress.clone();
+        match self.transaction(batch) {
+            Ok(answers) => {
+                if !self.signals.full() {
+                    self.signals.set(WORKING);
+                }
+                for (job, answer) in batch.iter().zip(answers) {
+                    // A caller that went away has its work done all the same.
+                    let _ = job.reply.send(answer);
+                }
+                Ok(())
+            }
+            Err(failed) => {
+                self.progress = before;
+                if !self.connection.is_autocommit() {
+                    // A failed rollback is followed by a new connection in `reopen`.
+                    let _ = self.connection.execute_batch("ROLLBACK");
+                }
+                Err(failed)
+            }
+        }
+    }
+
+    fn transaction(
+        &mut self,
+        batch: &[Job],
+    ) -> Result<Vec<Answer<Committed>>, (Fault, String)> {
+        let failed = |error: rusqlite::Error| (fault(&error), error.to_string());
+        let run = |sql: &str| -> Result<(), (Fault, String)> {
+            self.connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.execute([]))
+                .map(drop)
+                .map_err(failed)
+        };
+        let before = self.progress.clone();
+        let mut progress = before.clone();
+        let mut answers = Vec::with_capacity(batch.len());
+        run("BEGIN IMMEDIATE")?;
+        for job in batch {
+            run("SAVEPOINT one")?;
+            let so_far = progress.clone();
+            match apply(&self.connection, &job.prepared, &mut progress) {
+                Ok(done) => {
+                    run("RELEASE one")?;
+                    answers.push(Ok(done));
+                }
+                Err(Refusal::Batch(fault, text)) => return Err((fault, text)),
+                Err(Refusal::Only(error)) => {
+                    if self.connection.is_autocommit() {
+                        return Err((Fault::Other, "the engine ended the transaction".into()));
+                    }
+                    run("ROLLBACK TO one")?;
+                    run("RELEASE one")?;
+                    progress = so_far;
+                    answers.push(Err(error));
+                }
+            }
+        }
+        settle(&self.connection, &before, &progress).map_err(failed)?;
+        #[cfg(test)]
+        if self.signals.fail_next_sync.swap(false, Ordering::SeqCst) {
+            return Err((Fault::NotDurable, "a test stopped the disk".into()));
+        }
+        run("COMMIT")?;
+        self.progress = progress;
+        Ok(answers)
+    }
+
+    /// The disk is full: entries of reads are written on the reserve, the rest is refused.
+    fn spend_reserve(&mut self, batch: Vec<Job>, text: &str) {
+        self.signals.set(FULL);
+        self.probed = Some(now());
+        let (audit, rest): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|job| job.prepared.only_audit);
+        refuse(&rest, Fault::Full, text);
+        if self.reserve.release() {
+            self.signals.on_reserve.store(true, Ordering::SeqCst);
+            tracing::error!(
+                "the disk is full: writing is refused, and entries of reads go on the reserve; \
+                 free space, writing goes on by itself"
+            );
+        }
+        if let Err((fault, text)) = self.attempt(&audit) {
+            if fault != Fault::Full {
+                self.reopen();
+            }
+            refuse(&audit, fault, &text);
+        }
+    }
+
+    /// Tries to go back to work: after a full disk when the reserve can be held again, after any
+    /// other failure on a new connection.
+    fn recover(&mut self) {
+        if self.signals.writable() {
+            return;
+        }
+        if self.signals.full() {
+            if self.probed.is_some_and(|at| now().duration_since(at) < PROBE) {
+                return;
+            }
+            self.probed = Some(now());
+            // What a checkpoint moves out of the write-ahead log may be the space that is missing.
+            let _ = self
+                .connection
+                .execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+            if self.reserve.hold().is_ok() {
+                self.signals.on_reserve.store(false, Ordering::SeqCst);
+                self.signals.set(WORKING);
+                tracing::info!("there is space again: writing goes on");
+            }
+        } else {
+            self.reopen();
+        }
+    }
+
+    fn reopen(&mut self) {
+        match connection::writing(&self.path) {
+            Ok(fresh) => match next_entry(&fresh) {
+                Ok(next) => {
+                    self.connection = fresh;
+                    self.progress.next_entry = next;
+                    self.signals.set(WORKING);
+                }
+                Err(error) => tracing::error!(%error, "the store was reopened but does not answer"),
+            },
+            Err(error) => tracing::error!(%error, "the store cannot be reopened for writing"),
+        }
+    }
+
+    fn checkpoint_when_worth_it(&mut self) {
+        let pages = self.connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+            Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)
+        });
+        if pages.is_ok_and(|pages| pages >= CHECKPOINT_PAGES) {
+            // A checkpoint that fails is tried again after the next batch; nothing is lost meanwhile.
+            let _ = self
+                .connection
+                .execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+        }
+    }
+}
+
+fn refuse(jobs: &[Job], fault: Fault, text: &str) {
+    for job in jobs {
+        let _ = job.reply.send(Err(fault.error(text)));
+    }
+}
+
+/// For spacing out probes of the disk; no rule reads it.
+#[allow(clippy::disallowed_methods)]
+fn now() -> Instant {
+    Instant::now()
+}

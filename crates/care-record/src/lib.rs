@@ -7,10 +7,12 @@
 mod caller;
 mod clock;
 mod directory;
+mod record;
 mod sessions;
 mod store;
 
 pub use caller::{Caller, User};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
+pub use record::{OpenError, Options, Record};
 pub use sessions::{SessionError, SessionRecord, Sessions};

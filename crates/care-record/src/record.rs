@@ -48,7 +48,9 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The data directory cannot be made or used.
-    #[error("the data directory {directory} cannot be used; check that it exists and may be written")]
+    #[error(
+        "the data directory {directory} cannot be used; check that it exists and may be written"
+    )]
     Directory {
         /// Which.
         directory: PathBuf,

@@ -11,7 +11,11 @@ pub type Hash = [u8; 32];
 
 /// The hash of an entry's bytes as a leaf.
 pub fn leaf_hash(entry: &[u8]) -> Hash {
-    Sha256::new().chain_update([0]).chain_update(entry).finalize().into()
+    Sha256::new()
+        .chain_update([0])
+        .chain_update(entry)
+        .finalize()
+        .into()
 }
 
 /// The hash of two neighbours.
@@ -243,7 +247,11 @@ mod tests {
             for leaf in &leaves {
                 frontier.push(*leaf);
             }
-            assert_eq!(frontier.root(), root_by_definition(&leaves), "{count} leaves");
+            assert_eq!(
+                frontier.root(),
+                root_by_definition(&leaves),
+                "{count} leaves"
+            );
             let stored = Frontier::from_bytes(frontier.size(), &frontier.to_bytes());
             assert_eq!(stored, Some(frontier));
         }
@@ -258,8 +266,20 @@ mod tests {
                 let proof = inclusion_proof(&leaves, number).expect("a proof");
                 let leaf = leaves[number as usize];
                 assert!(verify_inclusion(&leaf, number, size, &proof, &top));
-                assert!(!verify_inclusion(&leaf_hash(b"x"), number, size, &proof, &top));
-                assert!(!verify_inclusion(&leaf, number, size, &proof, &leaf_hash(b"x")));
+                assert!(!verify_inclusion(
+                    &leaf_hash(b"x"),
+                    number,
+                    size,
+                    &proof,
+                    &top
+                ));
+                assert!(!verify_inclusion(
+                    &leaf,
+                    number,
+                    size,
+                    &proof,
+                    &leaf_hash(b"x")
+                ));
                 assert!(!verify_inclusion(&leaf, size, size, &proof, &top));
                 for other in (0..size).filter(|other| *other != number) {
                     assert!(!verify_inclusion(&leaf, other, size, &proof, &top));
@@ -278,7 +298,10 @@ mod tests {
                 let proof = consistency_proof(&now, u64::from(old_size)).expect("a proof");
                 let old_root = root(&now[..usize::from(old_size)]);
                 let old = (u64::from(old_size), &old_root);
-                assert!(verify_consistency(old, new, &proof), "{old_size} of {count}");
+                assert!(
+                    verify_consistency(old, new, &proof),
+                    "{old_size} of {count}"
+                );
                 let another = leaf_hash(b"another past");
                 assert!(!verify_consistency((old.0, &another), new, &proof));
                 assert!(!verify_consistency(old, (new.0, &another), &proof));

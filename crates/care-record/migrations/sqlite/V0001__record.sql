@@ -70,6 +70,7 @@ CREATE INDEX identifier_person ON identifier (person);
 CREATE TABLE details (
   person          INTEGER NOT NULL REFERENCES person (person),
   source          TEXT    NOT NULL,
+  event_at        INTEGER NOT NULL,
   family          TEXT    NOT NULL,
   given           TEXT    NOT NULL,
   birth_date      TEXT    NOT NULL,
@@ -86,6 +87,7 @@ CREATE TABLE involvement (
   source       TEXT    NOT NULL,
   kind         TEXT    NOT NULL,
   source_key   TEXT    NOT NULL,
+  event_at     INTEGER NOT NULL,
   organisation TEXT    NOT NULL,
   starts       INTEGER,
   ends         INTEGER,

@@ -75,7 +75,11 @@ impl Codec {
             all: held.all.clone(),
         };
         next.all.insert(number, Arc::new(DDict::create(content)));
-        if next.newest.get(&kind).is_none_or(|(held, _)| *held < number) {
+        if next
+            .newest
+            .get(&kind)
+            .is_none_or(|(held, _)| *held < number)
+        {
             let encoder = Arc::new(CDict::create(content, LEVEL));
             next.newest.insert(kind, (number, encoder));
         }
@@ -209,6 +213,10 @@ mod tests {
                 }
             }
         }
-        assert!(codec.checked(99, packed.bytes, &packed.body, &expected).is_err());
+        assert!(
+            codec
+                .checked(99, packed.bytes, &packed.body, &expected)
+                .is_err()
+        );
     }
 }

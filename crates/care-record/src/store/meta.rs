@@ -139,10 +139,9 @@ fn skip_value(body: &[u8], mut at: usize) -> Option<usize> {
         }
         _ => {
             let start = at;
-            while body
-                .get(at)
-                .is_some_and(|byte| !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n'))
-            {
+            while body.get(at).is_some_and(|byte| {
+                !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n')
+            }) {
                 at += 1;
             }
             (at > start).then_some(at)
@@ -167,7 +166,10 @@ mod tests {
                 r#"{"id":"a","meta":{"profile":["p"],"versionId":"9"},"x":"\"}{"}"#,
                 format!(r#"{{"id":"a","meta":{{{stamp},"profile":["p"]}},"x":"\"}}{{"}}"#),
             ),
-            (r#"{"x":[{"meta":1}]}"#, format!(r#"{{"meta":{{{stamp}}},"x":[{{"meta":1}}]}}"#)),
+            (
+                r#"{"x":[{"meta":1}]}"#,
+                format!(r#"{{"meta":{{{stamp}}},"x":[{{"meta":1}}]}}"#),
+            ),
             (r#"{"meta":null}"#, format!(r#"{{"meta":{{{stamp}}}}}"#)),
             ("{}", format!(r#"{{"meta":{{{stamp}}}}}"#)),
             ("[1]", "[1]".to_owned()),

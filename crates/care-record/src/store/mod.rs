@@ -10,6 +10,8 @@ mod filter;
 mod meta;
 mod model;
 pub(crate) mod sqlite;
+#[cfg(test)]
+mod suite;
 
 pub(crate) use model::*;
 

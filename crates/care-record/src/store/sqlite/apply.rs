@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::fault::{Fault, fault};
-use super::prepare::{Details, Prepared, PreparedChange, PreparedDelivery, PreparedEntry, PreparedItem};
+use super::prepare::{
+    Details, Prepared, PreparedChange, PreparedDelivery, PreparedEntry, PreparedItem,
+};
 use super::row::{ItemRow, item_columns};
 use crate::store::{Committed, Put, StoreError};
 
@@ -97,23 +99,35 @@ fn apply_change(
             value,
             source,
             unique,
-        } => put_identifier(connection, *person, (system, value), source.as_str(), *unique)?,
+        } => put_identifier(
+            connection,
+            *person,
+            (system, value),
+            source.as_str(),
+            *unique,
+        )?,
         PreparedChange::Details(details) => put_details(connection, details)?,
         PreparedChange::Involvement {
+            event_at,
             person,
             source,
             involvement,
         } => {
             cached(
                 connection,
-                "INSERT OR REPLACE INTO involvement \
-                 (person, source, kind, source_key, organisation, starts, ends, cancelled) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO involvement \
+                 (person, source, kind, source_key, event_at, organisation, starts, ends, cancelled) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+                 ON CONFLICT (person, source, kind, source_key) DO UPDATE SET \
+                 event_at = excluded.event_at, organisation = excluded.organisation, \
+                 starts = excluded.starts, ends = excluded.ends, cancelled = excluded.cancelled \
+                 WHERE excluded.event_at >= event_at",
                 params![
                     person,
                     source.as_str(),
                     involvement.kind.code(),
                     involvement.source_key,
+                    event_at,
                     involvement.organisation.as_str(),
                     involvement.starts.map(|at| at.as_microsecond()),
                     involvement.ends.map(|at| at.as_microsecond()),
@@ -144,9 +158,9 @@ fn apply_change(
                 params![
                     row.kind,
                     row.feed,
-                    row.delivery.map(|number| number as i64).or(done
-                        .delivery
-                        .map(|number| number as i64)),
+                    row.delivery
+                        .map(|number| number as i64)
+                        .or(done.delivery.map(|number| number as i64)),
                     row.person.map(|person| person.0 as i64),
                     row.opened_at.as_microsecond(),
                     row.detail,
@@ -169,7 +183,13 @@ fn apply_change(
             key,
             value,
             expires_ms,
-        } => keep(connection, (space, key), value.as_deref(), *expires_ms, progress.next_entry)?,
+        } => keep(
+            connection,
+            (space, key),
+            value.as_deref(),
+            *expires_ms,
+            progress.next_entry,
+        )?,
     }
     Ok(())
 }
@@ -272,7 +292,12 @@ const CURRENT_ITEM: &str = concat!(
     ", i.versions FROM item AS i WHERE i.person = ?1 AND i.kind = ?2 AND i.item = ?3"
 );
 
-fn write_row(connection: &Connection, sql: &str, row: &ItemRow, body: &[u8]) -> rusqlite::Result<usize> {
+fn write_row(
+    connection: &Connection,
+    sql: &str,
+    row: &ItemRow,
+    body: &[u8],
+) -> rusqlite::Result<usize> {
     cached(
         connection,
         sql,
@@ -334,7 +359,9 @@ fn put_item(connection: &Connection, put: &PreparedItem) -> Result<Put, Refusal>
         )?;
         return Ok(Put::KeptInHistory { version });
     }
-    connection.prepare_cached(CURRENT_TO_HISTORY)?.execute(key)?;
+    connection
+        .prepare_cached(CURRENT_TO_HISTORY)?
+        .execute(key)?;
     write_row(connection, UPDATE_ITEM, &next, &put.body)?;
     Ok(Put::Updated { version })
 }
@@ -348,7 +375,13 @@ fn confirm(connection: &Connection, held: &ItemRow, event_at: i64) -> rusqlite::
     cached(
         connection,
         "UPDATE item SET event_at = ?4, seal = ?5 WHERE person = ?1 AND kind = ?2 AND item = ?3",
-        params![held.person, held.kind, held.item, event_at, confirmed.seal()],
+        params![
+            held.person,
+            held.kind,
+            held.item,
+            event_at,
+            confirmed.seal()
+        ],
     )
     .map(drop)
 }
@@ -440,8 +473,12 @@ fn put_identifier(
 fn put_details(connection: &Connection, details: &Details) -> rusqlite::Result<()> {
     cached(
         connection,
-        "INSERT OR REPLACE INTO details (person, source, family, given, birth_date, gender, \
-         postcode, phonetic_family) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO details (person, source, family, given, birth_date, gender, \
+         postcode, phonetic_family, event_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         ON CONFLICT (person, source) DO UPDATE SET family = excluded.family, \
+         given = excluded.given, birth_date = excluded.birth_date, gender = excluded.gender, \
+         postcode = excluded.postcode, phonetic_family = excluded.phonetic_family, \
+         event_at = excluded.event_at WHERE excluded.event_at >= event_at",
         params![
             details.person,
             details.source.as_str(),
@@ -451,6 +488,7 @@ fn put_details(connection: &Connection, details: &Details) -> rusqlite::Result<(
             details.gender,
             details.postcode,
             details.phonetic_family,
+            details.event_at,
         ],
     )
     .map(drop)

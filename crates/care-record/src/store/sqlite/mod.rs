@@ -10,6 +10,8 @@ mod read_people;
 mod readers;
 mod reserve;
 mod row;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -141,9 +143,7 @@ impl Store for SqliteStore {
         view: &View,
         wanted: &[(ResourceType, ItemId)],
     ) -> Result<Vec<StoredBody>, StoreError> {
-        self.on_reader(|c| {
-            read_items::bodies(c, &self.codec, person, &Filter::from(view), wanted)
-        })
+        self.on_reader(|c| read_items::bodies(c, &self.codec, person, &Filter::from(view), wanted))
     }
 
     fn version(
@@ -173,6 +173,14 @@ impl Store for SqliteStore {
 
     fn sensitivities(&self, person: PersonId) -> Result<SensitivitySet, StoreError> {
         self.on_reader(|c| read_items::sensitivities(c, person))
+    }
+
+    fn holds(
+        &self,
+        person: Option<PersonId>,
+        item: (ResourceType, ItemId),
+    ) -> Result<bool, StoreError> {
+        self.on_reader(|c| read_items::holds(c, person, item))
     }
 
     fn delivery(&self, sender: &str, control_id: &str) -> Result<Option<DeliveryRow>, StoreError> {

@@ -32,6 +32,7 @@ pub(super) enum PreparedChange {
     },
     Details(Details),
     Involvement {
+        event_at: i64,
         person: i64,
         source: SourceCode,
         involvement: Involvement,
@@ -75,6 +76,7 @@ pub(super) struct PreparedItem {
 }
 
 pub(super) struct Details {
+    pub event_at: i64,
     pub person: i64,
     pub source: SourceCode,
     pub family: String,
@@ -168,6 +170,7 @@ fn prepare_change(change: Change, codec: &Codec) -> Result<PreparedChange, Store
             unique,
         },
         Change::Details {
+            event_at,
             person,
             source,
             family,
@@ -177,6 +180,7 @@ fn prepare_change(change: Change, codec: &Codec) -> Result<PreparedChange, Store
             postcode,
             phonetic_family,
         } => PreparedChange::Details(Details {
+            event_at: event_at.as_microsecond(),
             person: part(person)?,
             source,
             family,
@@ -187,10 +191,12 @@ fn prepare_change(change: Change, codec: &Codec) -> Result<PreparedChange, Store
             phonetic_family,
         }),
         Change::Involvement {
+            event_at,
             person,
             source,
             involvement,
         } => PreparedChange::Involvement {
+            event_at: event_at.as_microsecond(),
             person: part(person)?,
             source,
             involvement,

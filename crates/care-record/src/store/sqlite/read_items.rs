@@ -18,9 +18,17 @@ use crate::store::{SourceActivity, StoreError, StoredBody};
 macro_rules! permitted {
     ($t:literal) => {
         concat!(
-            "((?2 >> ", $t, ".category) & 1) = 1 AND ((?3 >> ", $t, ".sensitivity) & 1) = 1",
-            " AND (?4 = 0 OR (", $t, ".flags & 4) = 0)",
-            " AND (?5 = '' OR instr(?5, ',' || ", $t, ".source || ',') = 0)"
+            "((?2 >> ",
+            $t,
+            ".category) & 1) = 1 AND ((?3 >> ",
+            $t,
+            ".sensitivity) & 1) = 1",
+            " AND (?4 = 0 OR (",
+            $t,
+            ".flags & 4) = 0)",
+            " AND (?5 = '' OR instr(?5, ',' || ",
+            $t,
+            ".source || ',') = 0)"
         )
     };
 }
@@ -289,6 +297,27 @@ pub(super) fn shared_item(
             item.0 as i64
         ],
     )
+}
+
+pub(super) fn holds(
+    connection: &Connection,
+    person: Option<PersonId>,
+    (resource_type, item): (ResourceType, ItemId),
+) -> Result<bool, StoreError> {
+    let parts = match person {
+        Some(person) => parts_of(connection, person)?,
+        None => vec![shared_part(resource_type, item)],
+    };
+    let mut statement = connection
+        .prepare_cached("SELECT 1 FROM item WHERE person = ?1 AND kind = ?2 AND item = ?3")
+        .map_err(reading)?;
+    for part in parts {
+        let key = params![part, resource_type.number(), item.0 as i64];
+        if statement.exists(key).map_err(reading)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub(super) fn sensitivities(

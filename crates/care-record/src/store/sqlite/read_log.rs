@@ -162,9 +162,7 @@ pub(super) fn keep_get(
     now_ms: i64,
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let kept = connection
-        .prepare_cached(
-            "SELECT value FROM keep WHERE space = ?1 AND key = ?2 AND expires_ms > ?3",
-        )
+        .prepare_cached("SELECT value FROM keep WHERE space = ?1 AND key = ?2 AND expires_ms > ?3")
         .and_then(|mut statement| {
             statement.query_row(params![space, key, now_ms], |row| row.get(0))
         });

@@ -7,7 +7,7 @@ use super::fault::reading;
 use super::prepare::part;
 use super::read_items::{collect, optional, parts, source};
 use super::row::moment;
-use crate::store::{DetailsQuery, IdentifierRow, PersonRow, StoreError};
+use crate::store::{DetailsQuery, DetailsRow, IdentifierRow, PersonRow, StoreError};
 
 /// Identifiers, flags and involvements of joined people count as the person's own; choices are kept
 /// apart, because only the rules may weigh one against another.
@@ -42,6 +42,7 @@ pub(super) fn person(
         choice: choice(connection, key)?,
         joined_choices,
         involvements: involvements(connection, key)?,
+        details: details(connection, key)?,
     }))
 }
 
@@ -112,6 +113,30 @@ fn involvements(
                 cancelled: row.get(6).map_err(reading)?,
             };
             Ok((source(row, 0)?, involvement))
+        },
+    )
+}
+
+fn details(connection: &Connection, person: i64) -> Result<Vec<DetailsRow>, StoreError> {
+    collect(
+        connection,
+        concat!(
+            parts!(),
+            "SELECT d.source, d.event_at, d.family, d.given, d.birth_date, d.gender, d.postcode, \
+             d.phonetic_family FROM part CROSS JOIN details AS d ON d.person = part.person"
+        ),
+        [person],
+        |row| {
+            Ok(DetailsRow {
+                source: source(row, 0)?,
+                event_at: moment(row.get(1).map_err(reading)?)?,
+                family: row.get(2).map_err(reading)?,
+                given: row.get(3).map_err(reading)?,
+                birth_date: row.get(4).map_err(reading)?,
+                gender: row.get(5).map_err(reading)?,
+                postcode: row.get(6).map_err(reading)?,
+                phonetic_family: row.get(7).map_err(reading)?,
+            })
         },
     )
 }

@@ -263,10 +263,7 @@ impl Room {
         }
     }
 
-    fn transaction(
-        &mut self,
-        batch: &[Job],
-    ) -> Result<Vec<Answer<Committed>>, (Fault, String)> {
+    fn transaction(&mut self, batch: &[Job]) -> Result<Vec<Answer<Committed>>, (Fault, String)> {
         let failed = |error: rusqlite::Error| (fault(&error), error.to_string());
         let run = |sql: &str| -> Result<(), (Fault, String)> {
             self.connection
@@ -338,7 +335,10 @@ impl Room {
             return;
         }
         if self.signals.full() {
-            if self.probed.is_some_and(|at| now().duration_since(at) < PROBE) {
+            if self
+                .probed
+                .is_some_and(|at| now().duration_since(at) < PROBE)
+            {
                 return;
             }
             self.probed = Some(now());
@@ -371,9 +371,11 @@ impl Room {
     }
 
     fn checkpoint_when_worth_it(&mut self) {
-        let pages = self.connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
-            Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)
-        });
+        let pages = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+                Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)
+            });
         if pages.is_ok_and(|pages| pages >= CHECKPOINT_PAGES) {
             // A checkpoint that fails is tried again after the next batch; nothing is lost meanwhile.
             let _ = self

@@ -1,0 +1,771 @@
+//! What every engine must do, written against the trait. An engine calls [`engine_suite!`] with a way
+//! to open itself.
+
+use std::sync::Arc;
+
+use care_core::audit::{Act, Entry, Outcome};
+use care_core::fhir::ResourceType;
+use care_core::sections::Header;
+use care_core::vocabulary::{
+    Category, Involvement, InvolvementKind, ItemId, PersonId, Sensitivity, SourceCode,
+};
+use jiff::{Timestamp, ToSpan as _};
+use sha2::{Digest as _, Sha256};
+
+use super::filter::Filter;
+use super::*;
+
+/// An engine under test: reads by a filter, because a `View` has no maker but the rules.
+pub(super) trait Engine: Store {
+    fn headers_by(&self, person: PersonId, filter: &Filter) -> Vec<Header>;
+    fn bodies_by(
+        &self,
+        person: PersonId,
+        filter: &Filter,
+        wanted: &[(ResourceType, ItemId)],
+    ) -> Result<Vec<StoredBody>, StoreError>;
+    fn version_by(
+        &self,
+        person: PersonId,
+        filter: &Filter,
+        item: (ResourceType, ItemId),
+        version: Option<u32>,
+    ) -> Option<StoredBody>;
+    fn history_by(
+        &self,
+        person: PersonId,
+        filter: &Filter,
+        item: (ResourceType, ItemId),
+    ) -> Vec<Header>;
+    fn activity_by(&self, person: PersonId, filter: &Filter) -> Vec<SourceActivity>;
+}
+
+pub(super) const OBSERVATION: ResourceType = ResourceType::OBSERVATION;
+
+pub(super) fn everything() -> Filter {
+    Filter {
+        categories: i64::from(u32::MAX),
+        sensitivities: 0b1_1111,
+        hide_gp_sourced: false,
+        hidden_sources: String::new(),
+    }
+}
+
+pub(super) fn at(minute: i64) -> Timestamp {
+    let start: Timestamp = "2026-11-23T10:00:00Z".parse().expect("a time");
+    start + minute.minutes()
+}
+
+pub(super) fn source(code: &str) -> SourceCode {
+    SourceCode::parse(code).expect("a code")
+}
+
+pub(super) fn put(person: u64, item: u64, minute: i64, text: &str) -> PutItem {
+    PutItem {
+        person: Some(PersonId(person)),
+        resource_type: OBSERVATION,
+        item: ItemId(item),
+        category: Category::Results,
+        sensitivity: Sensitivity::Normal,
+        source: source("RJ1"),
+        gp_sourced: false,
+        code_key: u64::MAX - item,
+        current: true,
+        withdrawn: false,
+        clinical_at: Some(at(minute)),
+        event_at: at(minute),
+        received_at: at(minute),
+        body: format!(
+            "{{\"resourceType\":\"Observation\",\"id\":\"{}\",\"valueString\":\"{text}\"}}",
+            ItemId(item)
+        )
+        .into_bytes(),
+    }
+}
+
+pub(super) fn commit_of(changes: Vec<Change>) -> Commit {
+    let mut entry = Entry::new(at(0), Act::Receive, Outcome::Success, "feed-hospital");
+    entry.person = changes.iter().find_map(|change| match change {
+        Change::Item(put) => put.person,
+        Change::NewPerson { person } => Some(*person),
+        _ => None,
+    });
+    Commit {
+        changes,
+        entry,
+        more_entries: Vec::new(),
+    }
+}
+
+pub(super) fn delivery_of(control_id: &str, body: &[u8]) -> NewDelivery {
+    NewDelivery {
+        feed: "feed-hospital".into(),
+        sender: "PAS|RJ1".into(),
+        control_id: control_id.into(),
+        digest: Sha256::digest(body).into(),
+        received_at: at(0),
+        kind: "ORU^R01".into(),
+        status: "processed".into(),
+        answer: b"AA".to_vec(),
+        body: body.to_vec(),
+        person: None,
+        issues: "[]".into(),
+    }
+}
+
+fn put_one(engine: &dyn Engine, item: PutItem) -> Put {
+    let done = engine.commit(commit_of(vec![Change::Item(item)]));
+    done.expect("committed").items[0]
+}
+
+fn text_of(body: &StoredBody) -> String {
+    String::from_utf8_lossy(&body.body).into_owned()
+}
+
+pub(super) fn an_item_reads_back_with_its_version_spliced_in(engine: &dyn Engine) {
+    assert_eq!(
+        put_one(engine, put(7, 1, 0, "a")),
+        Put::Created { version: 1 }
+    );
+    let found = engine
+        .bodies_by(PersonId(7), &everything(), &[(OBSERVATION, ItemId(1))])
+        .expect("read");
+    assert_eq!(
+        text_of(&found[0]),
+        "{\"resourceType\":\"Observation\",\"id\":\"0000000000001\",\"meta\":{\"versionId\":\"1\",\
+         \"lastUpdated\":\"2026-11-23T10:00:00.000Z\"},\"valueString\":\"a\"}"
+    );
+    assert_eq!(found[0].header.code_key, u64::MAX - 1);
+    assert!(
+        engine
+            .holds(Some(PersonId(7)), (OBSERVATION, ItemId(1)))
+            .expect("read")
+    );
+    assert!(
+        !engine
+            .holds(Some(PersonId(8)), (OBSERVATION, ItemId(1)))
+            .expect("read")
+    );
+    assert!(!engine.holds(None, (OBSERVATION, ItemId(1))).expect("read"));
+}
+
+pub(super) fn versions_follow_the_event_and_not_the_arrival(engine: &dyn Engine) {
+    let table = [
+        (10, "b", Put::Created { version: 1 }),
+        (10, "b", Put::Unchanged { version: 1 }),
+        (20, "c", Put::Updated { version: 2 }),
+        (5, "a", Put::KeptInHistory { version: 3 }),
+        (5, "a", Put::Unchanged { version: 3 }),
+        (40, "c", Put::Unchanged { version: 2 }),
+        // The content was confirmed at 40, so what was said at 30 no longer counts.
+        (30, "d", Put::KeptInHistory { version: 4 }),
+        (50, "e", Put::Updated { version: 5 }),
+    ];
+    for (minute, text, expected) in table {
+        let mut item = put(7, 1, minute, text);
+        item.clinical_at = Some(at(0));
+        assert_eq!(put_one(engine, item), expected, "{minute} {text}");
+    }
+    let item = (OBSERVATION, ItemId(1));
+    let history = engine.history_by(PersonId(7), &everything(), item);
+    let versions: Vec<_> = history.iter().map(|header| header.version).collect();
+    assert_eq!(versions, [5, 4, 3, 2, 1]);
+    for (version, text) in [(1, "b"), (2, "c"), (3, "a"), (4, "d"), (5, "e")] {
+        let read = engine.version_by(PersonId(7), &everything(), item, Some(version));
+        let read = read.expect("held");
+        assert!(text_of(&read).contains(&format!("\"valueString\":\"{text}\"")));
+        assert!(text_of(&read).contains(&format!("\"versionId\":\"{version}\"")));
+    }
+    let newest = engine.version_by(PersonId(7), &everything(), item, None);
+    assert_eq!(newest.expect("held").header.version, 5);
+    assert!(
+        engine
+            .version_by(PersonId(7), &everything(), item, Some(6))
+            .is_none()
+    );
+}
+
+pub(super) fn a_changed_label_is_a_new_version_and_covers_the_past(engine: &dyn Engine) {
+    put_one(engine, put(7, 1, 0, "a"));
+    let mut sealed = put(7, 1, 0, "a");
+    sealed.sensitivity = Sensitivity::Sealed;
+    assert_eq!(put_one(engine, sealed), Put::Updated { version: 2 });
+    let item = (OBSERVATION, ItemId(1));
+    let normal_only = Filter {
+        sensitivities: 1,
+        ..everything()
+    };
+    assert!(
+        engine
+            .history_by(PersonId(7), &normal_only, item)
+            .is_empty()
+    );
+    for version in [None, Some(1), Some(2)] {
+        let read = engine.version_by(PersonId(7), &normal_only, item, version);
+        assert!(read.is_none(), "{version:?}");
+    }
+    assert_eq!(engine.history_by(PersonId(7), &everything(), item).len(), 2);
+    let levels = engine.sensitivities(PersonId(7)).expect("read");
+    assert!(levels.contains(Sensitivity::Sealed) && !levels.contains(Sensitivity::Normal));
+}
+
+pub(super) fn no_read_gives_what_the_view_leaves_out(engine: &dyn Engine) {
+    let mut other = put(7, 2, 0, "hidden");
+    other.category = Category::MentalHealth;
+    let mut sealed = put(7, 3, 0, "hidden");
+    sealed.sensitivity = Sensitivity::Sealed;
+    let mut practice = put(7, 4, 0, "hidden");
+    practice.gp_sourced = true;
+    let mut council = put(7, 5, 0, "hidden");
+    council.source = source("E09");
+    let items = [put(7, 1, 0, "shown"), other, sealed, practice, council];
+    for item in items {
+        let mut again = item_copy(&item);
+        again.event_at = at(1);
+        again.body = String::from_utf8_lossy(&again.body)
+            .replace("hidden", "hidden too")
+            .into_bytes();
+        put_one(engine, item);
+        put_one(engine, again);
+    }
+    let table = [
+        (
+            "category",
+            2,
+            Filter {
+                categories: 1 << Category::Results as u8,
+                ..everything()
+            },
+        ),
+        (
+            "sensitivity",
+            3,
+            Filter {
+                sensitivities: 1,
+                ..everything()
+            },
+        ),
+        (
+            "practice",
+            4,
+            Filter {
+                hide_gp_sourced: true,
+                ..everything()
+            },
+        ),
+        (
+            "source",
+            5,
+            Filter {
+                hidden_sources: ",X26,E09,".into(),
+                ..everything()
+            },
+        ),
+    ];
+    for (name, hidden, filter) in table {
+        let person = PersonId(7);
+        let shown = engine.headers_by(person, &filter);
+        assert_eq!(shown.len(), 4, "{name}");
+        assert!(
+            shown.iter().all(|header| header.item != ItemId(hidden)),
+            "{name}"
+        );
+        let item = (OBSERVATION, ItemId(hidden));
+        assert!(
+            engine
+                .bodies_by(person, &filter, &[item])
+                .expect("read")
+                .is_empty(),
+            "{name}"
+        );
+        assert!(
+            engine.history_by(person, &filter, item).is_empty(),
+            "{name}"
+        );
+        for version in [None, Some(1), Some(2)] {
+            assert!(
+                engine.version_by(person, &filter, item, version).is_none(),
+                "{name}"
+            );
+        }
+        let activity = engine.activity_by(person, &filter);
+        assert_eq!(
+            activity.iter().map(|source| source.items).sum::<u64>(),
+            4,
+            "{name}"
+        );
+        // The control: with everything permitted, each of these reads finds it.
+        assert_eq!(
+            engine
+                .bodies_by(person, &everything(), &[item])
+                .expect("read")
+                .len(),
+            1
+        );
+        assert_eq!(engine.history_by(person, &everything(), item).len(), 2);
+    }
+    let nothing = Filter {
+        categories: 0,
+        ..everything()
+    };
+    assert!(engine.headers_by(PersonId(7), &nothing).is_empty());
+}
+
+fn item_copy(item: &PutItem) -> PutItem {
+    PutItem {
+        source: item.source.clone(),
+        body: item.body.clone(),
+        ..*item
+    }
+}
+
+pub(super) fn a_join_shows_both_parts_until_it_is_undone(engine: &dyn Engine) {
+    let people = [7, 8, 9].map(|id| Change::NewPerson {
+        person: PersonId(id),
+    });
+    engine.commit(commit_of(people.into())).expect("committed");
+    put_one(engine, put(7, 1, 0, "a"));
+    put_one(engine, put(8, 2, 0, "b"));
+    let join = |from: u64, into: Option<u64>| {
+        engine.commit(commit_of(vec![Change::Join {
+            from: PersonId(from),
+            into: into.map(PersonId),
+        }]))
+    };
+    join(8, Some(7)).expect("joined");
+    assert_eq!(engine.headers_by(PersonId(7), &everything()).len(), 2);
+    assert!(matches!(join(7, Some(8)), Err(StoreError::JoinLoop)));
+    assert!(matches!(join(7, Some(7)), Err(StoreError::JoinLoop)));
+    assert!(matches!(join(99, Some(7)), Err(StoreError::NoSuchRow)));
+    let survivor = engine.person(PersonId(7)).expect("read").expect("held");
+    assert_eq!(survivor.joined, [PersonId(8)]);
+    let joined = engine.person(PersonId(8)).expect("read").expect("held");
+    assert_eq!(joined.joined_into, Some(PersonId(7)));
+    join(8, None).expect("undone");
+    assert_eq!(engine.headers_by(PersonId(7), &everything()).len(), 1);
+    assert_eq!(engine.headers_by(PersonId(8), &everything()).len(), 1);
+}
+
+pub(super) fn things_about_nobody_are_in_no_persons_record(engine: &dyn Engine) {
+    let mut shared = put(7, 1, 0, "an organisation");
+    shared.person = None;
+    put_one(engine, shared);
+    let found = engine
+        .shared_item((OBSERVATION, ItemId(1)))
+        .expect("read")
+        .expect("held");
+    assert!(found.person.0 >> 63 == 1);
+    assert!(engine.headers_by(found.person, &everything()).is_empty());
+    let refused = engine.commit(commit_of(vec![Change::NewPerson {
+        person: found.person,
+    }]));
+    assert!(matches!(refused, Err(StoreError::Engine(_))));
+}
+
+pub(super) fn a_failed_precondition_undoes_its_commit_and_leaves_no_gap(engine: &dyn Engine) {
+    let first = || {
+        vec![
+            Change::Delivery(delivery_of("1", b"one")),
+            Change::Item(put(7, 1, 0, "a")),
+        ]
+    };
+    let done = engine.commit(commit_of(first())).expect("committed");
+    assert_eq!(done.entry, 0);
+    let delivery = done.delivery.expect("a number");
+    let mut again = first();
+    again.insert(0, Change::Item(put(7, 2, 0, "b")));
+    let refused = engine.commit(commit_of(again));
+    assert!(matches!(refused, Err(StoreError::DeliveryExists)));
+    assert_eq!(engine.headers_by(PersonId(7), &everything()).len(), 1);
+    let next = engine.commit(commit_of(Vec::new())).expect("committed");
+    assert_eq!(next.entry, 1);
+    assert_eq!(engine.health().expect("health").entries, 2);
+    assert_eq!(engine.health().expect("health").items, 1);
+    let kept = engine
+        .delivery("PAS|RJ1", "1")
+        .expect("read")
+        .expect("held");
+    assert_eq!(
+        (kept.delivery, kept.answer.as_slice()),
+        (delivery, b"AA".as_slice())
+    );
+    let (_, body) = engine.delivery_body(delivery).expect("read").expect("held");
+    assert_eq!(body, b"one");
+    assert_eq!(
+        engine
+            .deliveries(Some("feed-hospital"), None, 9)
+            .expect("read")
+            .len(),
+        1
+    );
+    assert!(
+        engine
+            .deliveries(Some("another"), None, 9)
+            .expect("read")
+            .is_empty()
+    );
+    assert!(
+        engine
+            .deliveries(None, Some(delivery), 9)
+            .expect("read")
+            .is_empty()
+    );
+}
+
+pub(super) fn a_unique_identifier_belongs_to_one_person_or_those_joined(engine: &dyn Engine) {
+    let people = [7, 8].map(|id| Change::NewPerson {
+        person: PersonId(id),
+    });
+    engine.commit(commit_of(people.into())).expect("committed");
+    let give = |person: u64, unique: bool| {
+        engine.commit(commit_of(vec![Change::Identifier {
+            person: PersonId(person),
+            system: "nhs".into(),
+            value: "9990000018".into(),
+            source: source("RJ1"),
+            unique,
+        }]))
+    };
+    give(7, true).expect("given");
+    give(7, true).expect("given again");
+    assert!(matches!(give(8, true), Err(StoreError::IdentifierTaken)));
+    give(8, false).expect("unverified ones may be shared");
+    let join = Change::Join {
+        from: PersonId(7),
+        into: Some(PersonId(8)),
+    };
+    engine.commit(commit_of(vec![join])).expect("joined");
+    give(8, true).expect("the holder now answers as this person");
+    let holders = engine
+        .persons_by_identifier("nhs", "9990000018")
+        .expect("read");
+    assert_eq!(holders.len(), 2);
+    let nobody = engine.commit(commit_of(vec![Change::PersonFlag {
+        person: PersonId(99),
+        flag: "watched".into(),
+        value: Some("yes".into()),
+    }]));
+    assert!(
+        matches!(nobody, Err(StoreError::Engine(_))),
+        "no such person"
+    );
+}
+
+pub(super) fn what_is_known_of_a_person_reads_back_and_old_news_changes_nothing(
+    engine: &dyn Engine,
+) {
+    let person = PersonId(7);
+    let involvement = |minute, cancelled| Change::Involvement {
+        event_at: at(minute),
+        person,
+        source: source("RJ1"),
+        involvement: Involvement {
+            kind: InvolvementKind::Inpatient,
+            organisation: source("RJ1"),
+            source_key: "visit 1".into(),
+            starts: Some(at(0)),
+            ends: None,
+            cancelled,
+        },
+    };
+    let details = |minute, family: &str| Change::Details {
+        event_at: at(minute),
+        person,
+        source: source("RJ1"),
+        family: family.into(),
+        given: "amara".into(),
+        birth_date: "1945-04-07".into(),
+        gender: "female".into(),
+        postcode: "SE11AA".into(),
+        phonetic_family: "AS".into(),
+    };
+    let flag = |value: Option<&str>| Change::PersonFlag {
+        person,
+        flag: "watched".into(),
+        value: value.map(str::to_owned),
+    };
+    let changes = vec![
+        Change::NewPerson { person },
+        involvement(10, true),
+        involvement(5, false),
+        details(10, "osei"),
+        details(5, "before"),
+        flag(Some("yes")),
+        Change::Choice {
+            person,
+            choice: b"{\"first\":1}".to_vec(),
+        },
+        Change::Choice {
+            person,
+            choice: b"{\"second\":2}".to_vec(),
+        },
+    ];
+    engine.commit(commit_of(changes)).expect("committed");
+    let row = engine.person(person).expect("read").expect("held");
+    assert!(
+        row.involvements[0].1.cancelled,
+        "the older event changed nothing"
+    );
+    assert_eq!(row.details[0].family, "osei");
+    assert_eq!(row.flags, [("watched".to_owned(), "yes".to_owned())]);
+    assert_eq!(row.choice.as_deref(), Some(b"{\"second\":2}".as_slice()));
+    engine.commit(commit_of(vec![flag(None)])).expect("cleared");
+    assert!(
+        engine
+            .person(person)
+            .expect("read")
+            .expect("held")
+            .flags
+            .is_empty()
+    );
+
+    let query = |family: &str, birth_date: &str, similar| DetailsQuery {
+        family: family.into(),
+        phonetic_family: "AS".into(),
+        birth_date: birth_date.into(),
+        similar,
+        ..DetailsQuery::default()
+    };
+    let table = [
+        ("osei", "1945-04-07", false, 1),
+        ("osay", "1945-04-07", false, 0),
+        ("osay", "1945-04-07", true, 1),
+        ("osei", "1945-07-04", false, 0),
+        ("osei", "1945-07-04", true, 1),
+        ("before", "1945-04-07", false, 0),
+    ];
+    for (family, birth_date, similar, expected) in table {
+        let found = engine.persons_by_details(&query(family, birth_date, similar), 10);
+        assert_eq!(
+            found.expect("read").len(),
+            expected,
+            "{family} {birth_date} {similar}"
+        );
+    }
+}
+
+pub(super) fn the_log_keeps_exact_bytes_in_order_and_by_person_and_user(engine: &dyn Engine) {
+    for number in 0..5_u64 {
+        let mut commit = commit_of(Vec::new());
+        commit.entry.person = (number % 2 == 0).then_some(PersonId(7));
+        commit.entry.detail = format!("entry {number}");
+        commit.entry.who = if number < 3 {
+            "gp".into()
+        } else {
+            "nurse".into()
+        };
+        let mut second = commit.entry.clone();
+        second.detail.push_str(" and one more");
+        commit.more_entries.push(second);
+        let expected = serde_json::to_vec(&commit.entry).expect("serialises");
+        let done = engine.commit(commit).expect("committed");
+        assert_eq!(done.entry, 2 * number);
+        let read = engine.entries(done.entry, 1).expect("read");
+        assert_eq!(read, [(done.entry, expected)]);
+    }
+    let numbers = |found: Vec<(u64, Vec<u8>)>| -> Vec<u64> {
+        found.into_iter().map(|(number, _)| number).collect()
+    };
+    let about = |person: Option<u64>, who, before, limit| {
+        numbers(
+            engine
+                .entries_about(person.map(PersonId), who, before, limit)
+                .expect("read"),
+        )
+    };
+    assert_eq!(
+        numbers(engine.entries(0, 100).expect("read")),
+        (0..10).collect::<Vec<_>>()
+    );
+    assert_eq!(about(Some(7), None, None, 4), [9, 8, 5, 4]);
+    assert_eq!(about(Some(7), Some("gp"), None, 9), [5, 4, 1, 0]);
+    assert_eq!(about(None, Some("nurse"), Some(8), 9), [7, 6]);
+    assert_eq!(about(None, None, Some(2), 9), [1, 0]);
+}
+
+pub(super) fn kept_values_end_and_worklist_rows_close(engine: &dyn Engine) {
+    let keep = |key: &str, value: Option<&[u8]>, expires_ms| Change::Keep {
+        space: "session",
+        key: key.into(),
+        value: value.map(<[u8]>::to_vec),
+        expires_ms,
+    };
+    for (key, value) in [("ab1", b"1"), ("ab2", b"2"), ("b", b"3")] {
+        engine
+            .commit(commit_of(vec![keep(key, Some(value), 100)]))
+            .expect("kept");
+    }
+    assert_eq!(
+        engine.keep_get("session", "ab1", 99).expect("read"),
+        Some(b"1".to_vec())
+    );
+    assert_eq!(engine.keep_get("session", "ab1", 100).expect("read"), None);
+    assert_eq!(engine.keep_get("visit", "ab1", 0).expect("read"), None);
+    let listed = engine.keep_list("session", "ab", 0, 9).expect("read");
+    assert_eq!(
+        listed,
+        [("ab2".into(), b"2".to_vec()), ("ab1".into(), b"1".to_vec())]
+    );
+    engine
+        .commit(commit_of(vec![keep("ab1", None, 0)]))
+        .expect("taken away");
+    assert_eq!(engine.keep_get("session", "ab1", 0).expect("read"), None);
+
+    let open = |kind: &str| {
+        Change::Worklist(NewWorklist {
+            kind: kind.into(),
+            feed: "feed-hospital".into(),
+            delivery: None,
+            person: None,
+            opened_at: at(0),
+            detail: b"{}".to_vec(),
+        })
+    };
+    let changes = vec![
+        Change::Delivery(delivery_of("9", b"x")),
+        open("match"),
+        open("bad"),
+    ];
+    let done = engine.commit(commit_of(changes)).expect("opened");
+    let rows = engine.worklist(None, None, 9).expect("read");
+    assert_eq!(
+        rows.iter().map(|row| row.row).collect::<Vec<_>>(),
+        done.worklist
+    );
+    assert_eq!(
+        rows[0].delivery, done.delivery,
+        "the delivery of the same commit"
+    );
+    let state = |row: u64, state: &str| {
+        engine.commit(commit_of(vec![Change::WorklistState {
+            row,
+            state: state.into(),
+            note: "seen".into(),
+        }]))
+    };
+    state(done.worklist[0], "taken").expect("changed");
+    assert_eq!(
+        engine.worklist(Some("match"), None, 9).expect("read")[0].state,
+        "taken"
+    );
+    state(done.worklist[0], "closed-linked").expect("closed");
+    assert!(
+        engine
+            .worklist(Some("match"), None, 9)
+            .expect("read")
+            .is_empty()
+    );
+    assert_eq!(
+        engine
+            .worklist(None, Some(done.worklist[0]), 9)
+            .expect("read")
+            .len(),
+        1
+    );
+    assert!(matches!(state(999, "closed"), Err(StoreError::NoSuchRow)));
+}
+
+pub(super) fn eight_threads_on_one_person_lose_nothing(engine: Arc<dyn Engine>) {
+    let one = PersonId(7);
+    let threads: Vec<_> = (0..8_u64)
+        .map(|thread| {
+            let engine = engine.clone();
+            std::thread::spawn(move || {
+                let mut won = [0_u64; 3];
+                for round in 0..40_u64 {
+                    let person = PersonId(100 + round);
+                    let made = engine.commit(commit_of(vec![Change::NewPerson { person }]));
+                    won[0] += u64::from(made.is_ok());
+                    let identifier = Change::Identifier {
+                        person: PersonId(1000 * (thread + 1) + round),
+                        system: "nhs".into(),
+                        value: round.to_string(),
+                        source: source("RJ1"),
+                        unique: true,
+                    };
+                    let own = Change::NewPerson {
+                        person: PersonId(1000 * (thread + 1) + round),
+                    };
+                    won[1] += u64::from(engine.commit(commit_of(vec![own, identifier])).is_ok());
+                    let text = format!("{thread}/{round}");
+                    let minute = (round * 8 + thread) as i64;
+                    let done = engine.commit(commit_of(vec![
+                        Change::Delivery(delivery_of(&round.to_string(), text.as_bytes())),
+                        Change::Item(put(7, 1, minute, &text)),
+                    ]));
+                    won[2] += u64::from(done.is_ok());
+                    let own = put(7, 100 + thread, minute, &text);
+                    engine
+                        .commit(commit_of(vec![Change::Item(own)]))
+                        .expect("own items always");
+                }
+                won
+            })
+        })
+        .collect();
+    let mut won = [0; 3];
+    for thread in threads {
+        for (sum, one) in won.iter_mut().zip(thread.join().expect("no panic")) {
+            *sum += one;
+        }
+    }
+    assert_eq!(
+        won,
+        [40, 40, 40],
+        "people, identifiers, deliveries: one winner a round"
+    );
+    let item = (OBSERVATION, ItemId(1));
+    let history = engine.history_by(one, &everything(), item);
+    let mut versions: Vec<_> = history.iter().map(|header| header.version).collect();
+    versions.reverse();
+    assert_eq!(
+        versions,
+        (1..=40).collect::<Vec<_>>(),
+        "each accepted one is a version"
+    );
+    let newest = history.iter().filter_map(|header| header.clinical_at).max();
+    let current = engine
+        .version_by(one, &everything(), item, None)
+        .expect("held");
+    assert_eq!(
+        current.header.clinical_at, newest,
+        "the newest event is current"
+    );
+    let entries = engine.entries(0, 10_000).expect("read");
+    assert_eq!(entries.len() as u64, 40 * 3 + 8 * 40);
+    let numbers = entries.iter().map(|(number, _)| *number);
+    assert!(numbers.eq(0..entries.len() as u64), "no gaps");
+    assert_eq!(engine.health().expect("health").items, 9);
+}
+
+/// Makes a test of each rule above for one engine.
+macro_rules! engine_suite {
+    ($open:expr) => {
+        $crate::store::suite::engine_suite!($open;
+            an_item_reads_back_with_its_version_spliced_in
+            versions_follow_the_event_and_not_the_arrival
+            a_changed_label_is_a_new_version_and_covers_the_past
+            no_read_gives_what_the_view_leaves_out
+            a_join_shows_both_parts_until_it_is_undone
+            things_about_nobody_are_in_no_persons_record
+            a_failed_precondition_undoes_its_commit_and_leaves_no_gap
+            a_unique_identifier_belongs_to_one_person_or_those_joined
+            what_is_known_of_a_person_reads_back_and_old_news_changes_nothing
+            the_log_keeps_exact_bytes_in_order_and_by_person_and_user
+            kept_values_end_and_worklist_rows_close
+        );
+        #[test]
+        fn eight_threads_on_one_person_lose_nothing() {
+            let (_kept, engine) = $open;
+            $crate::store::suite::eight_threads_on_one_person_lose_nothing(std::sync::Arc::new(engine));
+        }
+    };
+    ($open:expr; $($name:ident)+) => {
+        $(#[test]
+        fn $name() {
+            let (_kept, engine) = $open;
+            $crate::store::suite::$name(&engine);
+        })+
+    };
+}
+pub(super) use engine_suite;

@@ -1,7 +1,11 @@
 //! Tests.
 
 mod access_examples;
+mod access_facts;
+mod access_matrix;
+mod access_reference;
 mod fhir_json;
 mod fhir_samples;
 mod golden;
+mod printed;
 mod samples;

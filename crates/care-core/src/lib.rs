@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod audit;
+mod codes;
 pub mod fhir;
 pub mod hl7v2;
 pub mod labelling;

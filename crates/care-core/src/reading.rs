@@ -64,6 +64,16 @@ impl<'a> Node<'a> {
         self.value.is_some()
     }
 
+    /// Whether it is a list.
+    pub(crate) fn is_list(&self) -> bool {
+        self.value.is_some_and(Value::is_array)
+    }
+
+    /// Whether it is `true` or `false`.
+    pub(crate) fn is_truth(&self) -> bool {
+        self.value.is_some_and(Value::is_boolean)
+    }
+
     /// A text, if there is one.
     pub(crate) fn text(&self) -> Result<Option<&'a str>, EvaluateError> {
         match self.value {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::vocabulary::{CategorySet, SensitivitySet, SourceCode};
 
-use super::codes::coded;
+use crate::codes::coded;
 
 /// Names the rules a decision was made by. Changes with every change of a right.
 pub const POLICY_VERSION: &str = "access-1";

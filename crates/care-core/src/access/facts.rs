@@ -9,7 +9,7 @@ use crate::vocabulary::{
     CategorySet, OdsCode, Organisation, OrganisationKind, Purpose, Role, SensitivitySet, SourceCode,
 };
 
-use super::codes::coded;
+use crate::codes::coded;
 
 /// Everything one decision is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 //! Source: the access decision model; in our words, with an example for every rule, in
 //! docs/access.md. Every right is printed in tests/rules/access-matrix.txt.
 
-mod codes;
 mod decision;
 mod draft;
 mod explain;

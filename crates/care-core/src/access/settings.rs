@@ -5,7 +5,7 @@
 
 use crate::vocabulary::OdsCode;
 
-use super::codes::coded;
+use crate::codes::coded;
 
 coded! {
     /// Whether staff ask before they look.

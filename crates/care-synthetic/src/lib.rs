@@ -7,13 +7,16 @@
 //! how Connect Care reads what it sends, so that our parser is tested against somebody else's idea of
 //! a message. Same seed, people and `now`: same bytes.
 
+mod bulk;
 mod calendar;
 mod cast;
 mod clinical;
 mod clinicians;
+mod conditions;
 mod dice;
 mod fhir;
 mod investigations;
+mod life;
 mod medicines;
 mod names;
 mod nhs_number;
@@ -26,6 +29,7 @@ mod story;
 mod users;
 mod v2;
 
+pub use bulk::{FullRecord, bulk_adt, bulk_oru, person_with_items};
 pub use cast::{
     AMARA, BERNARD, CHLOE, CastMember, DILYS, ELIF, FATIMA, GEORGE, HENRY, INES, JACOB, KWAME,
     LUCY, MAYA, NIAMH, NIAMH_SUPERSEDED, cast, unavailable_source_for, watched,

@@ -91,14 +91,6 @@ impl Person {
             .trim()
             .to_owned()
     }
-
-    pub fn pronoun(&self) -> &'static str {
-        if self.is_woman() { "she" } else { "he" }
-    }
-
-    pub fn possessive(&self) -> &'static str {
-        if self.is_woman() { "her" } else { "his" }
-    }
 }
 
 /// The day somebody was born who has this age today, with a birthday in this month.

@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use crate::calendar::When;
 use crate::cast::cast;
 use crate::dice::mix;
-use crate::nhs_number::MOST_PEOPLE;
+use crate::life;
+use crate::nhs_number::{MOST_PEOPLE, ordinary_number};
 use crate::outgoing::Outgoing;
 use crate::parts;
-use crate::person::{Person, cast_person};
+use crate::person::{cast_person, ordinary_person};
 
 /// A story that can be told any number of times, always the same.
 #[derive(Debug, Clone, Copy)]
@@ -40,12 +41,13 @@ impl Telling {
 }
 
 impl Story {
-    /// A story of this many people in all, the cast included (so at least 14), that ends at `now`.
+    /// A story of this many people in all, the cast included (so at least 14, and at most a
+    /// quarter of [`MOST_PEOPLE`]), that ends at `now`.
     pub fn new(seed: u64, people: u32, now: Timestamp) -> Self {
         let cast = cast().len() as u32;
         Self {
             seed,
-            people: people.clamp(cast, MOST_PEOPLE),
+            people: people.clamp(cast, MOST_PEOPLE / 4),
             now,
         }
     }
@@ -66,6 +68,17 @@ impl Story {
             recent: Vec::new(),
             told: false,
         }
+    }
+
+    /// The NHS number of everybody in the story, the cast first.
+    pub fn nhs_numbers(&self) -> impl Iterator<Item = String> {
+        let (seed, cast_size) = (self.seed, cast().len() as u32);
+        let ordinary =
+            (cast_size..self.people).map(move |index| ordinary_number(seed, index - cast_size));
+        cast()
+            .iter()
+            .map(|member| member.nhs_number.to_owned())
+            .chain(ordinary)
     }
 
     pub(crate) fn telling(&self) -> Telling {
@@ -138,9 +151,12 @@ fn messages_of(telling: &Telling, index: u32) -> Vec<Outgoing> {
     let today = telling.now.day;
     match cast().get(index as usize) {
         Some(member) => {
-            let person: Person = cast_person(member, index + 1, telling.seed, today);
+            let person = cast_person(member, index + 1, telling.seed, today);
             parts::messages(telling, &person)
         }
-        None => Vec::new(),
+        None => {
+            let person = ordinary_person(telling.seed, index - cast().len() as u32, today);
+            life::messages(telling, &person)
+        }
     }
 }

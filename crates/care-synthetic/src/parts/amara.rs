@@ -76,12 +76,12 @@ fn hospital(telling: &Telling, person: &Person) -> Vec<Outgoing> {
     out
 }
 
-/// Ten years of blood tests: every three months, more around the admissions.
+/// Ten years of blood tests: every four months, more around the admissions.
 fn results(telling: &Telling, person: &Person, sender: &mut V2Sender<'_>) {
     let course = course(telling, person);
     let mut dice = Dice::new(telling.seed, "amara results");
-    for quarter in (0..40).rev() {
-        let days_ago = 20 + quarter * 91 + dice.between(-12, 12);
+    for quarter in (0..28).rev() {
+        let days_ago = 20 + quarter * 130 + dice.between(-12, 12);
         let day = telling.now.day.back(days_ago).working();
         let years_ago = f64::from(days_ago) / 365.25;
         let mut keys = vec!["renal", "fbc"];

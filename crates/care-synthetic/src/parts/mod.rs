@@ -1,6 +1,7 @@
 //! What each of the cast plays: the messages that tell it.
 
 mod amara;
+mod others;
 
 use crate::cast;
 use crate::outgoing::Outgoing;
@@ -11,6 +12,6 @@ use crate::story::Telling;
 pub(crate) fn messages(telling: &Telling, person: &Person) -> Vec<Outgoing> {
     match person.nhs_number.as_str() {
         cast::AMARA => amara::messages(telling, person),
-        _ => Vec::new(),
+        _ => others::messages(telling, person),
     }
 }

@@ -8,6 +8,7 @@ mod category;
 mod lists;
 mod phrases;
 mod sensitivity;
+mod together;
 
 pub use lists::{CodeListError, CodeLists};
 
@@ -57,6 +58,33 @@ impl Labelled {
 pub fn label(draft: Draft, source_kind: OrganisationKind, lists: &CodeLists) -> Labelled {
     let labels = labels_of(draft.resource_type, &draft.body, source_kind, lists);
     Labelled { draft, labels }
+}
+
+/// Labels the drafts of one delivery, in their order. Beside what each calls for by itself, a report
+/// and its results protect one another, and an encounter protects what happened in it.
+pub fn label_all(
+    drafts: Vec<Draft>,
+    source_kind: OrganisationKind,
+    lists: &CodeLists,
+) -> Vec<Labelled> {
+    let labels: Vec<Labels> = drafts
+        .iter()
+        .map(|draft| labels_of(draft.resource_type, &draft.body, source_kind, lists))
+        .collect();
+    let mut levels: Vec<Sensitivity> = labels.iter().map(|labels| labels.sensitivity).collect();
+    together::raise_together(&drafts, &mut levels);
+    drafts
+        .into_iter()
+        .zip(labels)
+        .zip(levels)
+        .map(|((draft, labels), sensitivity)| Labelled {
+            draft,
+            labels: Labels {
+                sensitivity,
+                ..labels
+            },
+        })
+        .collect()
 }
 
 /// The labels of a resource. Relabelling what is held asks this with the new lists.

@@ -8,6 +8,7 @@ mod access_reference;
 mod fhir_json;
 mod fhir_samples;
 mod golden;
+mod labelling;
 mod printed;
 mod samples;
 mod secondary_use;

@@ -86,3 +86,57 @@ fn subject_paths(resource_type: &str) -> &'static [&'static str] {
         _ => &["patient", "subject"],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fhir::Definitions;
+
+    /// Types of the compartment that we hold to be about nobody, or that have no one subject.
+    const NO_SUBJECT: &[&str] = &[
+        "AuditEvent",
+        "Group",
+        "MeasureReport",
+        "Provenance",
+        "Schedule",
+        "Subscription",
+    ];
+
+    #[test]
+    fn every_type_of_the_patient_compartment_has_a_subject_that_may_be_a_patient() {
+        let r4 = Definitions::r4();
+        for resource_type in ResourceType::all() {
+            let name = resource_type.name();
+            if r4.patient_compartment(name).is_empty()
+                || NO_SUBJECT.contains(&name)
+                || name == "Patient"
+            {
+                continue;
+            }
+            let definition = r4.get(name).expect(name);
+            let found = subject_paths(name).iter().any(|path| {
+                let mut of = definition;
+                let mut steps = path.split('.').peekable();
+                while let Some(step) = steps.next() {
+                    let Some((_, of_type)) = of.member(step) else {
+                        return false;
+                    };
+                    if steps.peek().is_none() {
+                        return of_type.name == "Reference"
+                            && (of_type.targets.is_empty()
+                                || of_type.targets.contains(&"Patient"));
+                    }
+                    let Some(next) = r4.get(of_type.name) else {
+                        return false;
+                    };
+                    of = next;
+                }
+                false
+            });
+            assert!(
+                found,
+                "{name} is in the compartment but has no subject here"
+            );
+        }
+    }
+}

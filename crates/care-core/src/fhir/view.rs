@@ -222,15 +222,14 @@ pub fn read_reference(text: &str) -> Option<ReferenceTarget<'_>> {
     if text.starts_with("urn:") {
         return Some(ReferenceTarget::Urn(text));
     }
+    if let Some((type_name, query)) = text.split_once('?')
+        && let Some(resource_type) = ResourceType::from_name(type_name)
+    {
+        let key = query.strip_prefix("identifier=")?;
+        return Some(ReferenceTarget::Conditional(resource_type, key));
+    }
     if text.contains("://") {
         return Some(ReferenceTarget::Absolute(text, type_and_id(text)));
-    }
-    if let Some((type_name, query)) = text.split_once('?') {
-        let key = query.strip_prefix("identifier=")?;
-        return Some(ReferenceTarget::Conditional(
-            ResourceType::from_name(type_name)?,
-            key,
-        ));
     }
     let (resource_type, id) = type_and_id(text)?;
     Some(ReferenceTarget::Relative(resource_type, id))

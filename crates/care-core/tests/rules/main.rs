@@ -6,6 +6,7 @@ mod access_matrix;
 mod access_properties;
 mod access_reference;
 mod fhir_json;
+mod fhir_mapping;
 mod fhir_samples;
 mod golden;
 mod labelling;

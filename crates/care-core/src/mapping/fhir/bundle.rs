@@ -33,6 +33,8 @@ pub(super) struct Delivery<'a> {
     pub(super) made_at: Option<FhirTime>,
     by_url: HashMap<&'a str, usize>,
     by_type_and_id: HashMap<(ResourceType, &'a str), usize>,
+    /// Entries by the value of each of their identifiers.
+    by_identifier: HashMap<&'a str, Vec<usize>>,
     /// The addresses before `Type/id` that entries of this delivery have.
     bases: Vec<&'a str>,
 }
@@ -52,6 +54,7 @@ impl<'a> Delivery<'a> {
             made_at: None,
             by_url: HashMap::new(),
             by_type_and_id: HashMap::new(),
+            by_identifier: HashMap::new(),
             bases: Vec::new(),
         };
         if resource_type != ResourceType::BUNDLE {
@@ -184,6 +187,11 @@ impl<'a> Delivery<'a> {
                 .entry((resource_type, id))
                 .or_insert(number);
         }
+        for identifier in resource.elements("identifier") {
+            if let Some(value) = identifier.text_at(&["value"]) {
+                self.by_identifier.entry(value).or_default().push(number);
+            }
+        }
         self.entries.push(Entry {
             place,
             resource,
@@ -233,41 +241,36 @@ impl<'a> Delivery<'a> {
         system: &str,
         value: &str,
     ) -> Option<usize> {
-        self.entries.iter().position(|entry| {
-            resource_type.is_none_or(|wanted| wanted == entry.resource_type)
-                && entry
-                    .resource
-                    .elements("identifier")
-                    .iter()
-                    .any(|identifier| {
-                        identifier.text_at(&["value"]) == Some(value)
-                            && (system.is_empty()
-                                || identifier.text_at(&["system"]) == Some(system))
-                    })
+        let mut candidates = self.by_identifier.get(value)?.iter().copied();
+        candidates.find(|number| {
+            self.entries.get(*number).is_some_and(|entry| {
+                resource_type.is_none_or(|wanted| wanted == entry.resource_type)
+                    && (system.is_empty() || has_identifier(entry.resource, system, value))
+            })
         })
     }
 
     /// Whom an entry is about.
     pub(super) fn whose(&self, entry: &Entry<'_>) -> Whose {
         if entry.resource_type == ResourceType::PATIENT {
-            return Whose::Person(self.subject(entry));
+            return Whose::Person(self.subject(entry), None);
         }
         let mut missing = None;
         for (path, reference) in fhir::references_to_patient(entry.resource) {
             match self.person_at(entry, reference) {
-                Some(subject) => return Whose::Person(subject),
+                Some(subject) => return Whose::Person(subject, Some(path)),
                 None => missing = missing.or(Some(path)),
             }
         }
         if let Some(subject) = self.person_by_way_of(entry) {
-            return Whose::Person(subject);
+            return Whose::Person(subject, None);
         }
         let stands_alone = fhir::may_be_about_nobody(entry.resource_type);
         if missing.is_none()
             && !stands_alone
             && let Some(subject) = self.only_person()
         {
-            return Whose::Person(subject);
+            return Whose::Person(subject, None);
         }
         match missing {
             None if stands_alone => Whose::Nobody,
@@ -439,6 +442,13 @@ fn checked_type(resource: &Json) -> Result<ResourceType, Refusal> {
         .and_then(Json::as_text)
         .ok_or(Refusal::NotFhir)?;
     ResourceType::from_name(name).ok_or(Refusal::UnknownType)
+}
+
+fn has_identifier(resource: &Json, system: &str, value: &str) -> bool {
+    resource.elements("identifier").iter().any(|identifier| {
+        identifier.text_at(&["value"]) == Some(value)
+            && identifier.text_at(&["system"]) == Some(system)
+    })
 }
 
 /// Addresses of the national demographics service end in the NHS number.

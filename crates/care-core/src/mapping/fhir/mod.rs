@@ -43,9 +43,13 @@ pub fn map_fhir(resource: &Json, context: &FhirContext<'_>) -> Result<Vec<Mapped
     for entry in &delivery.entries {
         let mut issues = Vec::new();
         match delivery.whose(entry) {
-            Whose::Person(subject) => {
+            Whose::Person(subject, path) => {
+                let about = path
+                    .as_deref()
+                    .map(|path| (path, subject.source_key.clone()));
                 let mapped = piles.person(subject);
-                draft_into(mapped, entry, &delivery, context, &mut issues);
+                draft_into(mapped, entry, &delivery, context, about, &mut issues);
+                issues.extend(patient_issues(entry));
                 mapped
                     .involvements
                     .extend(involvement::involvements(entry, &delivery, context));
@@ -53,7 +57,7 @@ pub fn map_fhir(resource: &Json, context: &FhirContext<'_>) -> Result<Vec<Mapped
             }
             Whose::Nobody => {
                 let mapped = piles.nobody();
-                draft_into(mapped, entry, &delivery, context, &mut issues);
+                draft_into(mapped, entry, &delivery, context, None, &mut issues);
                 mapped.issues.append(&mut issues);
             }
             Whose::Unclear(issue) => piles.nobody().issues.push(issue),
@@ -78,9 +82,25 @@ pub fn map_fhir(resource: &Json, context: &FhirContext<'_>) -> Result<Vec<Mapped
     Ok(mapped)
 }
 
+/// What in a Patient was not understood, with its place in the delivery.
+fn patient_issues(entry: &Entry<'_>) -> Vec<MapIssue> {
+    if entry.resource_type != ResourceType::PATIENT {
+        return Vec::new();
+    }
+    let (_, issues) = patient_demographics(entry.resource);
+    issues
+        .into_iter()
+        .map(|issue| MapIssue {
+            place: issue.place.replacen("Patient", &entry.place, 1),
+            ..issue
+        })
+        .collect()
+}
+
 /// Whom a resource is about.
 enum Whose {
-    Person(Subject),
+    /// A person, and the path of the reference that says so, where one does.
+    Person(Subject, Option<String>),
     Nobody,
     Unclear(MapIssue),
 }
@@ -138,12 +158,17 @@ fn draft_into(
     entry: &Entry<'_>,
     delivery: &Delivery<'_>,
     context: &FhirContext<'_>,
+    about: Option<(&str, String)>,
     issues: &mut Vec<MapIssue>,
 ) {
+    let mut body = references::body(entry, delivery, issues);
+    if let Some((path, person_key)) = about {
+        references::name_person(&mut body, path, &person_key);
+    }
     mapped.drafts.push(Draft {
         resource_type: entry.resource_type,
         source_key: entry.key.clone(),
-        body: references::body(entry, delivery, issues),
+        body,
         event_at: event_at(entry.resource, delivery, context),
         withdrawn: is_withdrawn(entry.resource_type, entry.resource),
     });

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::bundle::{Delivery, Entry};
-use crate::fhir::{self, Json, ReferenceTarget};
+use crate::fhir::{self, Json, ReferenceTarget, ResourceType};
 use crate::mapping::{MapIssue, source_reference};
 
 /// The body of an entry. References to nothing in the bundle are taken out and named.
@@ -38,6 +38,30 @@ pub(super) fn body(entry: &Entry<'_>, delivery: &Delivery<'_>, issues: &mut Vec<
         }
     }
     Json::Object(kept)
+}
+
+/// Writes the reference at a path (`subject`, `participant[2].actor`) so that it names the person by
+/// the source's key, however it was sent: by address, by NHS number or inside.
+pub(super) fn name_person(body: &mut Json, path: &str, person_key: &str) {
+    let mut at = body;
+    for step in path.split('.') {
+        let (name, number) = match step.trim_end_matches(']').split_once('[') {
+            Some((name, number)) => (name, number.parse::<usize>().ok()),
+            None => (step, None),
+        };
+        let Some(next) = at.get_mut(name) else { return };
+        at = match (next, number) {
+            (Json::Array(values), number) => match values.get_mut(number.unwrap_or(0)) {
+                Some(value) => value,
+                None => return,
+            },
+            (other, _) => other,
+        };
+    }
+    at.set(
+        "reference",
+        Json::Text(source_reference(ResourceType::PATIENT, person_key)),
+    );
 }
 
 /// What stays of `meta`: the profiles and the security labels.

@@ -178,6 +178,23 @@ pub(crate) const SURGEON: Clinician = clinician(
     TRUST.ods,
 );
 
+pub(crate) const DERMATOLOGIST: Clinician = clinician(
+    "X9D213",
+    "Dr",
+    "Rosalind",
+    "Teague",
+    "Consultant dermatologist",
+    TRUST.ods,
+);
+pub(crate) const HAEMATOLOGIST: Clinician = clinician(
+    "X9D214",
+    "Dr",
+    "Ayo",
+    "Bankole",
+    "Consultant haematologist",
+    TRUST.ods,
+);
+
 pub(crate) const DISTRICT_NURSE: Clinician = clinician(
     "X9D301",
     "Ms",

@@ -88,6 +88,8 @@ pub(crate) struct V2Sender<'a> {
 /// An AL1 segment's content.
 #[derive(Debug, Clone)]
 pub(crate) struct V2Allergy {
+    /// Table 0127: DA drug, FA food, EA environment.
+    pub kind: &'static str,
     pub code: &'static str,
     pub text: &'static str,
     /// Table 0128: SV, MO, MI.
@@ -546,14 +548,20 @@ impl<'a> V2Sender<'a> {
 
     fn pd1(&self) -> Segment {
         let practice = organisation(self.person.practice).map_or("", |practice| practice.name);
-        Segment::new("PD1").set(
+        let pd1 = Segment::new("PD1").set(
             3,
             format!(
                 "{}^^{}",
                 escaped(practice).to_uppercase(),
                 self.person.practice
             ),
-        )
+        );
+        // PD1-12 is the protection indicator: the address is not to be disclosed.
+        if self.person.restricted {
+            pd1.set(12, "Y")
+        } else {
+            pd1
+        }
     }
 
     fn nk1(&self) -> Option<Segment> {
@@ -586,7 +594,7 @@ impl<'a> V2Sender<'a> {
             .map(|(allergy, place)| {
                 Segment::new("AL1")
                     .set(1, place.to_string())
-                    .set(2, "DA")
+                    .set(2, allergy.kind)
                     .set(3, format!("{}^{}^SCT", allergy.code, escaped(allergy.text)))
                     .set(4, allergy.severity)
                     .text(5, allergy.reaction)

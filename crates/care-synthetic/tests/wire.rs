@@ -1,5 +1,10 @@
 //! What every story keeps: its bytes repeat, its numbers were never issued, its messages are messages.
 
+#![allow(
+    clippy::expect_used,
+    reason = "a test may stop at what should never happen"
+)]
+
 use std::collections::{HashMap, HashSet};
 
 use care_synthetic::{

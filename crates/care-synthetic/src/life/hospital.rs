@@ -5,7 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::calendar::{Day, When};
-use crate::clinicians::{ACUTE, Clinician, EMERGENCY, GERIATRICIAN, PAEDIATRICS, SURGEON};
+use crate::clinicians::{
+    ACUTE, CARDIOLOGIST, Clinician, DERMATOLOGIST, DIABETES, EMERGENCY, GERIATRICIAN,
+    HAEMATOLOGIST, PAEDIATRICS, RESPIRATORY, SURGEON,
+};
 use crate::dice::Dice;
 use crate::investigations::{Bedside, laboratory_report, panel};
 use crate::organisations::TRUST;
@@ -55,11 +58,13 @@ pub(crate) fn hospital(telling: &Telling, person: &Person, life: &Life) -> Vec<O
 /// The hospital's own sender for this person, with the allergy it knows.
 pub(crate) fn sender<'a>(telling: &Telling, person: &'a Person, life: &Life) -> V2Sender<'a> {
     let mut sender = V2Sender::new(&TRUST, person, person.hospital_number(), &telling.run());
-    if let Some(known) = life
-        .allergy
-        .filter(|known| known.category == "medication" && !known.snomed.is_empty())
-    {
+    if let Some(known) = life.allergy.filter(|known| !known.snomed.is_empty()) {
         sender.allergies.push(V2Allergy {
+            kind: match known.category {
+                "food" => "FA",
+                "environment" => "EA",
+                _ => "DA",
+            },
             code: known.snomed,
             text: known.text,
             severity: match known.severity {
@@ -378,7 +383,7 @@ impl Told<'_, '_> {
                 (
                     "Decompensated heart failure",
                     "Cardiology",
-                    crate::clinicians::CARDIOLOGIST,
+                    CARDIOLOGIST,
                     "Diuretics by vein for three days, then tablets. Weight fell by 4 kg.",
                 ),
             ),
@@ -387,7 +392,7 @@ impl Told<'_, '_> {
                 (
                     "Exacerbation of chronic obstructive pulmonary disease",
                     "Respiratory medicine",
-                    crate::clinicians::RESPIRATORY,
+                    RESPIRATORY,
                     "Nebulisers, prednisolone for five days, doxycycline.",
                 ),
             ),
@@ -396,7 +401,7 @@ impl Told<'_, '_> {
                 (
                     "Acute asthma",
                     "Respiratory medicine",
-                    crate::clinicians::RESPIRATORY,
+                    RESPIRATORY,
                     "Nebulisers and prednisolone. Inhaler technique corrected.",
                 ),
             ),
@@ -405,7 +410,7 @@ impl Told<'_, '_> {
                 (
                     "Chest pain",
                     "Cardiology",
-                    crate::clinicians::CARDIOLOGIST,
+                    CARDIOLOGIST,
                     "Troponin not raised twice. Angiogram as an outpatient.",
                 ),
             ),
@@ -423,7 +428,7 @@ impl Told<'_, '_> {
                 (
                     "Painful crisis of sickle cell disease",
                     "Haematology",
-                    ACUTE,
+                    HAEMATOLOGIST,
                     "Fluids and morphine. No chest signs. No transfusion needed.",
                 ),
             ),
@@ -432,7 +437,7 @@ impl Told<'_, '_> {
                 (
                     "Infected foot ulcer",
                     "Diabetes and endocrinology",
-                    crate::clinicians::DIABETES,
+                    DIABETES,
                     "Antibiotics. X-ray without bone infection. Foot clinic weekly.",
                 ),
             ),
@@ -566,7 +571,7 @@ impl Told<'_, '_> {
         let (service, with, reason) = match clinic {
             Some((clinic, reason)) => (clinic.service, clinic.with, reason),
             None if self.life.hospital.coming_appointment => {
-                ("Dermatology", ACUTE, "Changing mole")
+                ("Dermatology", DERMATOLOGIST, "Changing mole")
             }
             None => return,
         };

@@ -63,7 +63,7 @@ pub(crate) fn community(telling: &Telling, person: &Person, life: &Life) -> Vec<
         },
     );
     let mut sender = FhirSender::new(&COMMUNITY, person, person.community_number());
-    let team = if person.lane % 2 == 0 {
+    let team = if person.lane.is_multiple_of(2) {
         "District nurses, Ladywell Vale North"
     } else {
         "District nurses, Ladywell Vale South"

@@ -1,5 +1,6 @@
 //! Tests.
 
+mod access_documents;
 mod access_examples;
 mod access_facts;
 mod access_matrix;

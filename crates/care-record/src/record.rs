@@ -140,6 +140,11 @@ impl Record {
         self.inner.engine.close();
     }
 
+    /// Sign-in sessions.
+    pub fn sessions(&self) -> crate::Sessions {
+        crate::Sessions::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
     /// What the rooms share.
     #[allow(dead_code)] // Each room's accessor uses it.
     pub(crate) fn inner(&self) -> Arc<Inner> {

@@ -5,8 +5,14 @@
 // Items of one face stand ready before the command that uses them.
 #![allow(dead_code)]
 
+mod app;
+mod cli;
 mod config;
+mod feeds;
+mod fhir_api;
+mod health;
 mod problem;
+mod serve;
 mod signin;
 mod state;
 mod telemetry;
@@ -15,7 +21,11 @@ mod telemetry;
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, problem::Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(problem::Problem::unavailable)
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(problem::Problem::unavailable)
 }
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use care_record::{Clock, Directory, Sessions};
+use care_record::{Clock, Directory, Record, Sessions};
 
 use crate::config::Config;
 use crate::signin::SignIn;
+use crate::telemetry::Metrics;
 
 /// Everything a handler may use.
 pub struct AppState {
@@ -17,10 +18,14 @@ pub struct AppState {
     pub clock: Arc<dyn Clock>,
     /// The organisations that take part.
     pub directory: Arc<Directory>,
+    /// The record: hands out each face's handle.
+    pub record: Record,
     /// Sign-in sessions, as kept.
     pub sessions: Sessions,
     /// Who is signed in, and how people sign in.
     pub signin: SignIn,
+    /// Figures for the operator.
+    pub metrics: Metrics,
 }
 
 /// How handlers hold it: `State<Shared>`.

@@ -113,11 +113,12 @@ fn choice_and_permission(text: &mut String) {
     );
     let _ = writeln!(
         text,
-        "{:52}{:30}{:30}{:30}as it is, permission implied",
+        "{:52}{:30}{:30}{:30}{}",
         "choice, status / permission",
         "as it is",
         "explicit_consent with reason",
-        "emergency, best_interest"
+        "emergency, best_interest",
+        "as it is, permission implied"
     );
     for state in ChoiceState::ALL {
         for status in ChoiceStatus::ALL {

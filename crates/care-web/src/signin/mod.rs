@@ -2,7 +2,70 @@
 //!
 //! Never decides what somebody may see: that is `access`, behind `Disclosure`.
 
+mod choosing;
+pub mod claims;
+pub mod demo_identity;
+mod guard;
 pub mod keys;
+mod oidc;
+mod pages;
 mod session;
+pub mod tokens;
 
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::state::Shared;
+
+pub use guard::guard;
+pub(crate) use session::random_text;
 pub use session::{Session, SignIn};
+pub use tokens::Bearer;
+
+/// The addresses of signing in and out. Those of the demonstration's provider are there only in the
+/// demonstration.
+pub fn router(demo: bool) -> Router<Shared> {
+    let people = Router::new()
+        .route("/staff/login", get(pages::login))
+        .route("/staff/login/start", get(oidc::start))
+        .route("/staff/login/callback", get(oidc::callback))
+        .route("/staff/role", get(choosing::show).post(choosing::choose))
+        .route("/staff/logout", post(oidc::log_out))
+        .route("/oauth/token", post(tokens::token))
+        .route("/oauth/jwks", get(tokens::jwks))
+        .route(
+            "/.well-known/smart-configuration",
+            get(tokens::smart_configuration),
+        )
+        .route(
+            "/fhir/R4/.well-known/smart-configuration",
+            get(tokens::smart_configuration),
+        );
+    if demo {
+        people.merge(demo_router())
+    } else {
+        people
+    }
+}
+
+fn demo_router() -> Router<Shared> {
+    Router::new()
+        .route(
+            "/demo-identity/.well-known/openid-configuration",
+            get(demo_identity::discovery),
+        )
+        .route("/demo-identity/jwks", get(demo_identity::jwks))
+        .route(
+            "/demo-identity/authorize",
+            get(demo_identity::authorize).post(demo_identity::chosen),
+        )
+        .route("/demo-identity/token", post(demo_identity::token))
+        .route(
+            "/demo-identity/userinfo",
+            get(demo_identity::userinfo).post(demo_identity::userinfo),
+        )
+        .route(
+            "/demo-identity/end-session",
+            get(demo_identity::end_session),
+        )
+}

@@ -10,12 +10,17 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use care_core::vocabulary::{NhsNumber, OdsCode, Organisation, Role};
+use care_core::vocabulary::Organisation;
 use care_record::{Caller, SessionRecord, User};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::choosing::Waiting;
+use super::claims::{Identity, Profile};
+use super::demo_identity::DemoIdentity;
+use super::oidc::Provider;
+use super::tokens::Tokens;
 use crate::problem::Problem;
 use crate::state::{AppState, Shared};
 
@@ -34,8 +39,8 @@ pub struct Session {
     pub expires: Timestamp,
     /// When it ends whatever happens.
     pub ends: Timestamp,
-    /// The user holds more than one role, so "change role" leads somewhere.
-    pub has_other_roles: bool,
+    /// Every role they may change to.
+    pub(super) identity: Identity,
 }
 
 impl Session {
@@ -46,57 +51,31 @@ impl Session {
             session: self.digest.clone(),
         }
     }
+
+    /// The user holds more than one role, so "change role" leads somewhere.
+    pub fn has_other_roles(&self) -> bool {
+        self.identity.profiles.len() > 1
+    }
 }
 
 /// The user as a session keeps them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct KeptUser {
-    pub id: String,
-    pub name: String,
-    pub role: String,
-    pub organisation: String,
-    pub can_break_seal: bool,
-    pub own_number: Option<String>,
-    pub family_numbers: Vec<String>,
-    pub has_other_roles: bool,
-}
-
-impl KeptUser {
-    pub(super) fn of(user: &User, has_other_roles: bool) -> Self {
-        Self {
-            id: user.id.clone(),
-            name: user.name.clone(),
-            role: user.role.code().to_owned(),
-            organisation: user.organisation.to_string(),
-            can_break_seal: user.can_break_seal,
-            own_number: user.own_number.map(NhsNumber::digits),
-            family_numbers: user
-                .family_numbers
-                .iter()
-                .map(|number| number.digits())
-                .collect(),
-            has_other_roles,
-        }
-    }
-
-    fn user(&self) -> Option<User> {
-        let number = |text: &String| NhsNumber::parse(text).ok();
-        Some(User {
-            id: self.id.clone(),
-            name: self.name.clone(),
-            role: Role::from_code(&self.role)?,
-            organisation: OdsCode::parse(&self.organisation).ok()?,
-            can_break_seal: self.can_break_seal,
-            own_number: self.own_number.as_ref().and_then(number),
-            family_numbers: self.family_numbers.iter().filter_map(number).collect(),
-        })
-    }
+struct KeptUser {
+    identity: Identity,
+    profile: Profile,
 }
 
 /// Who is signed in, and how people sign in.
-#[derive(Default)]
 pub struct SignIn {
     last_used: Mutex<HashMap<String, Timestamp>>,
+    /// People between the provider's answer and a role.
+    pub(super) choosing: Waiting,
+    /// The identity provider, and who is on the way to it.
+    pub(super) provider: Provider,
+    /// The demonstration's own provider.
+    pub demo: Option<DemoIdentity>,
+    /// Systems that sign in with a key, and the tokens they get.
+    pub tokens: Tokens,
 }
 
 impl AppState {
@@ -120,7 +99,7 @@ impl AppState {
         }) else {
             return Ok(None);
         };
-        let (Some(user), now) = (kept.user(), self.clock.now()) else {
+        let (Some(user), now) = (kept.identity.user(&kept.profile), self.clock.now()) else {
             return Ok(None);
         };
         let idle = SignedDuration::from_mins(self.config.signin.idle_minutes);
@@ -145,7 +124,7 @@ impl AppState {
             csrf: record.csrf,
             expires,
             ends: record.until,
-            has_other_roles: kept.has_other_roles,
+            identity: kept.identity,
         }))
     }
 
@@ -154,7 +133,8 @@ impl AppState {
     pub(super) async fn begin_session(
         self: &Arc<Self>,
         user: User,
-        has_other_roles: bool,
+        identity: &Identity,
+        profile: &Profile,
         how: String,
     ) -> Result<String, Problem> {
         let secret = random_text()?;
@@ -165,8 +145,7 @@ impl AppState {
             ))
             .unwrap_or(now);
         let record = SessionRecord {
-            user: serde_json::to_string(&KeptUser::of(&user, has_other_roles))
-                .map_err(Problem::unavailable)?,
+            user: kept_user(identity, profile)?,
             csrf: random_text()?,
             since: now,
             until,
@@ -214,7 +193,26 @@ impl AppState {
     }
 }
 
+fn kept_user(identity: &Identity, profile: &Profile) -> Result<String, Problem> {
+    let kept = KeptUser {
+        identity: identity.clone(),
+        profile: profile.clone(),
+    };
+    serde_json::to_string(&kept).map_err(Problem::unavailable)
+}
+
 impl SignIn {
+    /// Nobody signed in yet.
+    pub fn new(tokens: Tokens, demo: Option<DemoIdentity>) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            last_used: Mutex::default(),
+            choosing: Waiting::default(),
+            provider: Provider::new()?,
+            demo,
+            tokens,
+        })
+    }
+
     fn last_used(&self, digest: &str) -> Option<Timestamp> {
         self.last_used
             .lock()

@@ -1,0 +1,328 @@
+//! `demo`: everything on this machine, with invented people whose messages arrive through the real
+//! feeds over loopback sockets.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use care_record::{Clock, SystemClock};
+use care_synthetic::{Outgoing, Payload, Story};
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::feed_client::{FhirClient, MllpClient, ack_code};
+use super::progress::Progress;
+use super::{TEMPLATE, demo_config, print, runtime};
+use crate::config::Config;
+use crate::serve::{Sockets, Stop};
+use crate::signin::keys::SigningKey;
+use crate::{app, serve, telemetry};
+
+/// The port of HTTP unless another is given.
+pub const DEFAULT_PORT: u16 = 8080;
+/// The port of MLLP unless another is given.
+pub const DEFAULT_MLLP_PORT: u16 = 2575;
+
+/// How many lanes each feed sends in. Messages about one person stay in one lane, in order.
+const LANES: u32 = 4;
+
+/// Start everything on this machine with invented people. The first start makes the people and sends
+/// their messages through the feeds; later starts use what is there.
+#[derive(Args)]
+#[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care demo\n  connect-care demo --people 2000 --data /tmp/care\n  connect-care demo --port 8081 --mllp-port 2576\n")]
+pub struct DemoArgs {
+    /// How many people the first start makes (0: none, else at least the 14 with a part to play)
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    people: u32,
+    /// What the invention starts from: the same seed makes the same people
+    #[arg(long, value_name = "N", default_value_t = 2015)]
+    seed: u64,
+    /// Where everything is kept
+    #[arg(long, value_name = "DIR", default_value = "./demo-data")]
+    data: PathBuf,
+    /// Port of the pages and the FHIR API
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// Port of the HL7 v2 listener
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_MLLP_PORT)]
+    mllp_port: u16,
+}
+
+/// What the first start told, kept so that an interrupted start tells the same again.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    seed: u64,
+    people: u32,
+    now: Timestamp,
+    complete: bool,
+}
+
+/// Does it.
+pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    std::fs::create_dir_all(&args.data).with_context(|| {
+        format!(
+            "{} cannot be made; choose another with --data",
+            args.data.display()
+        )
+    })?;
+    let config = demo_config::of(&args.data, args.port, args.mllp_port)?;
+    telemetry::begin(&config.log);
+    runtime()?.block_on(start(args, config))
+}
+
+async fn start(args: DemoArgs, config: Config) -> anyhow::Result<ExitCode> {
+    let keys = demo_config::keys(&args.data)?;
+    let stop = Stop::on_signal()?;
+    let identity = demo_config::identity(&config, keys.identity);
+    let state = app::open(config, Some(identity))?;
+    let sockets = Sockets::bind(&state).await?;
+    demo_config::note_ports(&args.data, args.port, args.mllp_port)?;
+    let server = tokio::spawn(serve::run(state.clone(), sockets, stop.clone()));
+    let mut told = stop.clone();
+    let people = tell_story(&args, &state.config, keys.feeds);
+    tokio::select! {
+        done = people => {
+            done?;
+            set_hints(&state).await?;
+            greet(&args);
+        }
+        () = told.wait() => eprintln!("stopped before every message was sent; the next start sends them again"),
+    }
+    server.await.context("the server ended")??;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends the story, unless it was sent.
+async fn tell_story(
+    args: &DemoArgs,
+    config: &Config,
+    keys: BTreeMap<&'static str, SigningKey>,
+) -> anyhow::Result<()> {
+    let file = args.data.join("people.json");
+    let before = std::fs::read(&file)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Told>(&bytes).ok());
+    if args.people == 0 || before.as_ref().is_some_and(|told| told.complete) {
+        return Ok(());
+    }
+    let now = SystemClock.now();
+    let mut told = before.unwrap_or(Told {
+        seed: args.seed,
+        people: args.people,
+        now,
+        complete: false,
+    });
+    note(&file, &told)?;
+    eprintln!(
+        "Making {} people and sending their messages through the feeds. This happens once.",
+        told.people
+    );
+    let story = Story::new(told.seed, told.people, told.now);
+    let feeds = Feeds::new(config, keys)?;
+    let progress = Arc::new(Progress::new("messages sent"));
+    feeds.send(&story, told.now, &progress).await?;
+    progress.end();
+    let (count, took) = progress.total();
+    eprintln!(
+        "{count} messages were sent and acknowledged in {:.0} s.",
+        took.as_secs_f64()
+    );
+    told.complete = true;
+    note(&file, &told)
+}
+
+fn note(file: &Path, told: &Told) -> anyhow::Result<()> {
+    std::fs::write(file, serde_json::to_vec(told)?)
+        .with_context(|| format!("{} cannot be written; check the directory", file.display()))
+}
+
+/// The systems that send.
+struct Feeds {
+    base_url: String,
+    mllp: String,
+    keys: BTreeMap<&'static str, Arc<SigningKey>>,
+}
+
+impl Feeds {
+    fn new(config: &Config, keys: BTreeMap<&'static str, SigningKey>) -> anyhow::Result<Self> {
+        let mllp = config
+            .mllp
+            .as_ref()
+            .context("the demonstration has an MLLP listener")?;
+        Ok(Self {
+            base_url: config.server.base_url.clone(),
+            mllp: mllp.listen.to_string(),
+            keys: keys
+                .into_iter()
+                .map(|(id, key)| (id, Arc::new(key)))
+                .collect(),
+        })
+    }
+
+    /// Sends everything. The past goes in several lanes a feed, one person always in the same lane;
+    /// the last days, in which people alternate, go in one lane a feed after it.
+    async fn send(
+        &self,
+        story: &Story,
+        now: Timestamp,
+        progress: &Arc<Progress>,
+    ) -> anyhow::Result<()> {
+        let recent = now
+            .saturating_sub(SignedDuration::from_hours(48))
+            .unwrap_or(now);
+        let mut lanes = Lanes::new(self, progress.clone());
+        let mut in_the_past = true;
+        let mut messages = story.messages();
+        while let Some(outgoing) = messages.next() {
+            if in_the_past && outgoing.at >= recent {
+                in_the_past = false;
+                lanes.finish().await?;
+            }
+            let lane = if in_the_past {
+                messages.people_told() % LANES
+            } else {
+                0
+            };
+            if !lanes.put(lane, outgoing).await {
+                return lanes.finish().await;
+            }
+        }
+        lanes.finish().await
+    }
+}
+
+struct Lanes<'f> {
+    feeds: &'f Feeds,
+    progress: Arc<Progress>,
+    open: BTreeMap<(&'static str, u32), mpsc::Sender<Outgoing>>,
+    work: tokio::task::JoinSet<anyhow::Result<()>>,
+}
+
+impl<'f> Lanes<'f> {
+    fn new(feeds: &'f Feeds, progress: Arc<Progress>) -> Self {
+        Self {
+            feeds,
+            progress,
+            open: BTreeMap::new(),
+            work: tokio::task::JoinSet::new(),
+        }
+    }
+
+    /// False when a lane has failed; [`Lanes::finish`] says why.
+    async fn put(&mut self, lane: u32, outgoing: Outgoing) -> bool {
+        let key = (outgoing.feed, lane);
+        if !self.open.contains_key(&key) {
+            let (sender, receiver) = mpsc::channel(64);
+            let Some(signing) = self.feeds.keys.get(outgoing.feed).cloned() else {
+                return false;
+            };
+            let (base, mllp) = (self.feeds.base_url.clone(), self.feeds.mllp.clone());
+            self.work.spawn(lane_work(
+                base,
+                mllp,
+                outgoing.feed,
+                signing,
+                receiver,
+                self.progress.clone(),
+            ));
+            self.open.insert(key, sender);
+        }
+        match self.open.get(&key) {
+            Some(sender) => sender.send(outgoing).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Waits until everything put was acknowledged.
+    async fn finish(&mut self) -> anyhow::Result<()> {
+        self.open.clear();
+        while let Some(done) = self.work.join_next().await {
+            done.context("a lane ended")??;
+        }
+        Ok(())
+    }
+}
+
+async fn lane_work(
+    base_url: String,
+    mllp: String,
+    feed: &'static str,
+    key: Arc<SigningKey>,
+    mut messages: mpsc::Receiver<Outgoing>,
+    progress: Arc<Progress>,
+) -> anyhow::Result<()> {
+    let mut fhir = FhirClient::new(&base_url, feed, key)?;
+    let mut v2: Option<MllpClient> = None;
+    while let Some(outgoing) = messages.recv().await {
+        match outgoing.payload {
+            Payload::V2(bytes) => {
+                let mut client = match v2.take() {
+                    Some(client) => client,
+                    None => MllpClient::connect(&mllp, Duration::from_secs(60)).await?,
+                };
+                let answer = client.send(&bytes).await?;
+                let code = ack_code(&answer);
+                if code != "AA" {
+                    bail!("{feed} was answered {code}: {}", words_of(&answer));
+                }
+                v2 = Some(client);
+            }
+            Payload::Fhir(bundle) => {
+                let (status, body) = fhir.transaction(bundle, SystemClock.now()).await?;
+                if status >= 300 {
+                    bail!(
+                        "{feed} was answered {status}: {}",
+                        body.chars().take(600).collect::<String>()
+                    );
+                }
+            }
+        }
+        progress.one(String::new);
+    }
+    Ok(())
+}
+
+/// The ERR segment of an answer: it never holds a value from the message.
+fn words_of(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer);
+    text.split('\r')
+        .find(|segment| segment.starts_with("ERR"))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Marks that no message carries: the watched record, and the source shown as not available.
+async fn set_hints(_state: &crate::state::Shared) -> anyhow::Result<()> {
+    Ok(())
+}
+
+fn greet(args: &DemoArgs) {
+    let base = format!("http://localhost:{}", args.port);
+    let width = demo_config::user_rows()
+        .map(|(id, ..)| id.len())
+        .max()
+        .unwrap_or(0);
+    let rows: String = demo_config::user_rows()
+        .map(|(id, name, job, organisation)| {
+            format!("  {id:width$}  {name}, {job}, {organisation}\n")
+        })
+        .collect();
+    print(&format!(
+        "Connect Care is running. Everybody in it is invented.\n\n\
+         Pages        {base}/staff/login\n\
+         FHIR API     {base}/fhir/R4/metadata\n\
+         HL7 v2       localhost:{} (MLLP)\n\
+         Ready        {base}/health/ready\n\n\
+         Who can sign in (no password):\n{rows}\n\
+         A person to look for: Amara Osei, NHS number 999 000 0018.\n\
+         A token for the FHIR API:\n  connect-care token --as district-nurse --person 9990000018 --permission given --data {}\n\n\
+         Ctrl-C stops it.",
+        args.mllp_port,
+        args.data.display(),
+    ));
+}

@@ -1,0 +1,242 @@
+//! The demonstration's configuration: made from the invented organisations, never read from a file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use care_core::vocabulary::Role;
+use care_synthetic::{InventedOrganisation, InventedUser};
+use jsonwebtoken::Algorithm;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Client, Config, Log, LogFormat, OrganisationEntry, RoleEntry};
+use crate::signin::claims::map_role;
+use crate::signin::demo_identity::{DemoIdentity, DemoUser};
+use crate::signin::keys::{DEMO_DIRECTORY, SigningKey, write_private};
+
+/// Where a demonstration runs, kept beside its data so that other commands find it.
+#[derive(Serialize, Deserialize)]
+struct Ports {
+    port: u16,
+    mllp_port: u16,
+}
+
+const PORTS_FILE: &str = "demo.json";
+
+/// Notes where the demonstration runs.
+pub fn note_ports(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<()> {
+    let path = data.join(PORTS_FILE);
+    std::fs::write(&path, serde_json::to_vec(&Ports { port, mllp_port })?)
+        .with_context(|| format!("{} cannot be written; check the directory", path.display()))
+}
+
+/// The configuration of the demonstration in this directory, where it last ran.
+pub fn existing(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
+    let ports = std::fs::read(data.join(PORTS_FILE))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Ports>(&bytes).ok());
+    let ports = ports.unwrap_or(Ports { port, mllp_port });
+    of(data, ports.port, ports.mllp_port)
+}
+
+/// The configuration of a demonstration in this directory, on these ports.
+pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
+    let keys = data.join(DEMO_DIRECTORY);
+    let base = format!("http://localhost:{port}");
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:{port}\"\nbase_url = \"{base}\"\n\
+         [record]\ndata = \"\"\nwitness = \"\"\n\
+         [signin]\nissuer = \"{base}/demo-identity\"\nclient_id = \"connect-care\"\naccepted_acr = [\"AAL3_ANY\"]\n\
+         [mllp]\nlisten = \"127.0.0.1:{mllp_port}\"\n"
+    );
+    let mut config: Config = toml::from_str(&text).context("the demonstration's configuration")?;
+    config.demo = true;
+    config.record.data = data.join("record");
+    config.record.witness = data.join("witness");
+    config.signin.client_secret_file = Some(keys.join("client-secret"));
+    config
+        .signin
+        .roles
+        .extend(Role::ALL.iter().map(|role| RoleEntry {
+            code: demo_code(*role),
+            at: None,
+            role: role.code().to_owned(),
+        }));
+    config.tokens.signing_key_file = Some(keys.join("tokens.pem"));
+    config.log = Log {
+        format: LogFormat::Plain,
+        level: "warn".to_owned(),
+    };
+    config.organisations = care_synthetic::organisations().iter().map(entry).collect();
+    if let Some(mllp) = &mut config.mllp {
+        mllp.facilities = feeds()
+            .map(|(id, ods)| (ods.to_owned(), id.to_owned()))
+            .collect::<BTreeMap<_, _>>();
+    }
+    config.clients = feeds()
+        .map(|(id, ods)| Client {
+            id: id.to_owned(),
+            organisation: ods.to_owned(),
+            keys_file: keys.join(format!("{id}.jwks.json")),
+            scopes: vec!["system/*.cu".to_owned()],
+        })
+        .collect();
+    Ok(config)
+}
+
+/// Every feed with its organisation's code.
+pub fn feeds() -> impl Iterator<Item = (&'static str, &'static str)> {
+    care_synthetic::organisations()
+        .iter()
+        .filter_map(|one| Some((one.feed?.id, one.ods)))
+}
+
+fn entry(one: &InventedOrganisation) -> OrganisationEntry {
+    let words = |text: &str| {
+        if text.is_empty() {
+            Vec::new()
+        } else {
+            vec![text.to_owned()]
+        }
+    };
+    OrganisationEntry {
+        ods: one.ods.to_owned(),
+        kind: one.kind.to_owned(),
+        name: one.name.to_owned(),
+        short_name: one.short_name.to_owned(),
+        phone: one.phone.to_owned(),
+        feeds: one.feed.iter().map(|feed| feed.id.to_owned()).collect(),
+        agreed_interval_minutes: one.feed.map_or(1440, |feed| feed.fresh_within_minutes),
+        shares: words(one.shares),
+        leaves_out: words(one.leaves_out),
+        numbers_are_traced: one.feed.is_some(),
+        connected: one.ods != care_synthetic::SECOND_PRACTICE.ods,
+    }
+}
+
+/// The keys of the demonstration, made on the first start.
+pub struct DemoKeys {
+    /// Of the identity provider.
+    pub identity: SigningKey,
+    /// Of each feed.
+    pub feeds: BTreeMap<&'static str, SigningKey>,
+}
+
+/// Reads the keys, and makes those that are not there.
+pub fn keys(data: &Path) -> anyhow::Result<DemoKeys> {
+    let place = data.join(DEMO_DIRECTORY);
+    let secret = place.join("client-secret");
+    if !secret.exists() {
+        let text = crate::signin::random_text()
+            .map_err(|_| anyhow::anyhow!("the machine gave no random numbers"))?;
+        write_private(&secret, text.as_bytes())?;
+    }
+    SigningKey::read_or_make(&place.join("tokens.pem"), Algorithm::ES256)?;
+    let mut all = BTreeMap::new();
+    for (id, _) in feeds() {
+        let key = SigningKey::read_or_make(&place.join(format!("{id}.pem")), Algorithm::ES384)?;
+        write_private(
+            &place.join(format!("{id}.jwks.json")),
+            &serde_json::to_vec(&key.public_set())?,
+        )?;
+        all.insert(id, key);
+    }
+    let identity = SigningKey::read_or_make(&place.join("identity.pem"), Algorithm::ES256)?;
+    Ok(DemoKeys {
+        identity,
+        feeds: all,
+    })
+}
+
+/// The demonstration's identity provider, with every invented user.
+pub fn identity(config: &Config, key: SigningKey) -> DemoIdentity {
+    let users = care_synthetic::users()
+        .iter()
+        .filter_map(|user| demo_user(user, config))
+        .collect();
+    DemoIdentity::new(users, key)
+}
+
+fn demo_user(user: &InventedUser, config: &Config) -> Option<DemoUser> {
+    let role = Role::from_code(user.role)?;
+    let organisation = care_synthetic::organisation(user.organisation)?;
+    let person: Vec<String> = user
+        .person
+        .iter()
+        .map(|number| (*number).to_owned())
+        .collect();
+    let is_patient = role == Role::Patient;
+    Some(DemoUser {
+        id: user.id.to_owned(),
+        name: user.name.to_owned(),
+        job: format!("{}, {}", user.job, organisation.short_name),
+        role_code: national_code(role, organisation.kind, config),
+        organisation: organisation.ods.to_owned(),
+        organisation_name: organisation.name.to_owned(),
+        activities: if user.can_break_seal {
+            vec![config.signin.claims.break_seal_activity.clone()]
+        } else {
+            Vec::new()
+        },
+        own_number: if is_patient {
+            person.first().cloned()
+        } else {
+            None
+        },
+        family_numbers: if is_patient { Vec::new() } else { person },
+    })
+}
+
+/// The national code that the role map turns into this role at this kind of organisation, or else
+/// one of the demonstration's own: some roles have no national code.
+fn national_code(role: Role, kind: &str, config: &Config) -> String {
+    config
+        .signin
+        .roles
+        .iter()
+        .map(|entry| &entry.code)
+        .find(|code| map_role(code, kind, &config.signin.roles) == Some(role))
+        .cloned()
+        .unwrap_or_else(|| demo_code(role))
+}
+
+fn demo_code(role: Role) -> String {
+    format!("CC-{}", role.code())
+}
+
+/// What the user table prints: id, name, role, organisation.
+pub fn user_rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)>
+{
+    care_synthetic::users().iter().map(|user| {
+        let organisation =
+            care_synthetic::organisation(user.organisation).map_or("", |one| one.short_name);
+        (user.id, user.name, user.job, organisation)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_user_of_the_demonstration_gets_the_role_they_were_given() {
+        let config = of(Path::new("nowhere"), 8080, 2575).expect("a configuration");
+        for user in care_synthetic::users() {
+            let demo = demo_user(user, &config).expect("a user");
+            let kind = care_synthetic::organisation(user.organisation)
+                .expect("an organisation")
+                .kind;
+            let role = map_role(&demo.role_code, kind, &config.signin.roles).expect("a role");
+            assert_eq!(role.code(), user.role, "{}", user.id);
+        }
+    }
+
+    #[test]
+    fn a_production_start_would_refuse_it() {
+        let config = of(Path::new("nowhere"), 8080, 2575).expect("a configuration");
+        let faults = config.faults();
+        for key in ["server.base_url", "signin.issuer", "tokens, clients"] {
+            assert!(faults.iter().any(|fault| fault.key == key), "{key}");
+        }
+    }
+}

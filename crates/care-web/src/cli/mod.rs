@@ -1,0 +1,160 @@
+//! The command line: `connect-care <noun> <verb>`. Results on standard output, everything else on
+//! standard error; 0 for success, 1 for failure, 2 for wrong use. Source: screens 13, contract.
+
+mod decide;
+pub mod demo;
+mod demo_config;
+mod feed_client;
+mod files;
+mod progress;
+mod send;
+mod serve;
+mod settings;
+mod token;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+const TEMPLATE: &str =
+    "{before-help}{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// A read-only shared care record.
+#[derive(Parser)]
+#[command(
+    name = "connect-care",
+    version,
+    help_template = TEMPLATE,
+    disable_help_subcommand = true,
+    before_help = "Examples:\n  connect-care demo\n  connect-care serve --config /etc/connect-care.toml\n  connect-care load letters/ results.hl7\n  connect-care token --as district-nurse --person 9990000018 --permission given\n"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything on this machine with invented people
+    Demo(demo::DemoArgs),
+    /// Start for production
+    Serve(serve::ServeArgs),
+    /// Send HL7 v2 files to an MLLP listener and wait for each answer
+    Send(send::SendArgs),
+    /// A bearer token for the FHIR API; demonstration only
+    Token(token::TokenArgs),
+    /// Decisions about who may see what
+    #[command(subcommand)]
+    Access(decide::AccessCommand),
+    /// Decisions about disclosures beyond care
+    #[command(subcommand)]
+    SecondaryUse(decide::SecondaryUseCommand),
+    /// FHIR files
+    #[command(subcommand)]
+    Fhir(validate::FhirCommand),
+    /// The configuration
+    #[command(subcommand)]
+    Config(settings::ConfigCommand),
+}
+
+/// Which record a command works on.
+#[derive(Args, Clone)]
+pub struct Place {
+    /// The data directory of a demonstration
+    #[arg(long, value_name = "DIR", default_value = "./demo-data")]
+    data: PathBuf,
+    /// The configuration of a production record, instead of --data
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    /// The configuration that names the record.
+    fn configuration(&self) -> anyhow::Result<crate::config::Config> {
+        match &self.config {
+            Some(file) => Ok(crate::config::Config::read(file)?),
+            None => demo_config::existing(&self.data, demo::DEFAULT_PORT, demo::DEFAULT_MLLP_PORT),
+        }
+    }
+}
+
+/// The run was wrong use, though the words were right: exit 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Reads the command line and does what it says.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Send(args) => send::run(args),
+        Command::Token(args) => token::run(args),
+        Command::Access(command) => decide::access(command),
+        Command::SecondaryUse(command) => decide::secondary_use(command),
+        Command::Fhir(command) => validate::run(command),
+        Command::Config(command) => settings::run(command),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("connect-care: {}", chain(&error));
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// An error with its causes, each once.
+fn chain(error: &anyhow::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+    }
+    parts.join("\n  because: ")
+}
+
+/// Writes a result; a reader that went away is no failure.
+fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+}
+
+/// Runs the parts that wait on sockets.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    use anyhow::Context;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the machine gave no threads")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_is_sound_and_leads_with_examples() {
+        Cli::command().debug_assert();
+        fn walk(command: &clap::Command, name: &str) {
+            if !command.has_subcommands() {
+                let help = command
+                    .get_before_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                assert!(help.starts_with("Examples:"), "{name} has no examples");
+            }
+            for sub in command.get_subcommands() {
+                walk(sub, &format!("{name} {}", sub.get_name()));
+            }
+        }
+        walk(&Cli::command(), "connect-care");
+    }
+}

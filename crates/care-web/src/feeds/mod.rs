@@ -1,0 +1,5 @@
+//! Sockets in: HL7 v2 over MLLP, and FHIR from systems. Given the intake and nothing else.
+
+pub mod frame;
+pub mod mllp;
+mod receive;

@@ -1,0 +1,193 @@
+//! For operators and their tools: is it alive, can it serve a record page, which version, figures.
+//! None shows patient data.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+
+use crate::state::Shared;
+use crate::telemetry;
+
+/// The addresses of this face.
+pub fn router() -> Router<Shared> {
+    Router::new()
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/version", get(version))
+        .route("/openapi.json", get(openapi))
+}
+
+async fn live() -> Json<serde_json::Value> {
+    Json(json!({ "status": "alive" }))
+}
+
+/// 200 only when a record page could be served: the store is read as a page reads it.
+async fn ready(State(state): State<Shared>) -> Response {
+    let began = telemetry::stopwatch();
+    let sessions = state.sessions.clone();
+    let read = crate::blocking(move || sessions.get("health").map(|_| ())).await;
+    let store = matches!(read, Ok(Ok(())));
+    let signin = state.config.demo || state.config.client_secret().is_ok();
+    let check =
+        |name: &str, ok: bool| json!({ "name": name, "status": if ok { "ok" } else { "failed" } });
+    let body = json!({
+        "status": if store && signin { "ready" } else { "not ready" },
+        "checks": [check("record can be read", store), check("sign-in is configured", signin)],
+        "at": state.clock.now().to_string(),
+        "took_microseconds": began.elapsed().as_micros() as u64,
+    });
+    let status = if store && signin {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(body)).into_response()
+}
+
+async fn metrics(State(state): State<Shared>) -> Response {
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        state.metrics.text(),
+    )
+        .into_response()
+}
+
+async fn version() -> Json<serde_json::Value> {
+    Json(json!({ "name": "connect-care", "version": env!("CARGO_PKG_VERSION"), "fhir": "4.0.1" }))
+}
+
+/// The addresses for systems, each with what it does and how to be let in. A test asks every one of
+/// them, so that this page stays true.
+pub const OPERATIONS: &[(&str, &str, &str, Access)] = &[
+    (
+        "/health/live",
+        "get",
+        "200 while the process runs",
+        Access::Open,
+    ),
+    (
+        "/health/ready",
+        "get",
+        "200 while a record page can be served",
+        Access::Open,
+    ),
+    (
+        "/metrics",
+        "get",
+        "Figures as Prometheus text",
+        Access::Open,
+    ),
+    ("/version", "get", "Name and version", Access::Open),
+    (
+        "/.well-known/smart-configuration",
+        "get",
+        "How systems sign in",
+        Access::Open,
+    ),
+    (
+        "/fhir/R4/.well-known/smart-configuration",
+        "get",
+        "How systems sign in",
+        Access::Open,
+    ),
+    (
+        "/oauth/jwks",
+        "get",
+        "The key tokens are signed with",
+        Access::Open,
+    ),
+    (
+        "/oauth/token",
+        "post",
+        "A token for a signed assertion (SMART Backend Services)",
+        Access::Open,
+    ),
+    (
+        "/fhir/R4/metadata",
+        "get",
+        "CapabilityStatement",
+        Access::Open,
+    ),
+    (
+        "/fhir/R4",
+        "post",
+        "A transaction or batch from a source",
+        Access::System,
+    ),
+    (
+        "/fhir/R4/{type}",
+        "post",
+        "A resource from a source",
+        Access::System,
+    ),
+    (
+        "/fhir/R4/{type}/{id}",
+        "put",
+        "A resource from a source, under its own id",
+        Access::System,
+    ),
+    (
+        "/fhir/R4/{type}/{id}",
+        "get",
+        "One item, as its reader may see it",
+        Access::Person,
+    ),
+    (
+        "/fhir/R4/{type}",
+        "get",
+        "Items of one person (parameter patient), as their reader may see them",
+        Access::Person,
+    ),
+    (
+        "/fhir/R4/Patient/{id}/$everything",
+        "get",
+        "Everything of one person, as their reader may see it",
+        Access::Person,
+    ),
+];
+
+/// How to be let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// By anyone.
+    Open,
+    /// With a system's token.
+    System,
+    /// With a person's token.
+    Person,
+}
+
+async fn openapi() -> Json<serde_json::Value> {
+    let mut paths = serde_json::Map::new();
+    for (path, method, summary, access) in OPERATIONS {
+        let security = match access {
+            Access::Open => json!([]),
+            Access::System => json!([{ "bearer": ["system/*.cu"] }]),
+            Access::Person => json!([{ "bearer": ["user/*.rs"] }]),
+        };
+        let names = path
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let parameters: Vec<_> = names
+            .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+            .collect();
+        let operation = json!({
+            "summary": summary, "security": security, "parameters": parameters,
+            "responses": { "default": { "description": "An answer, or an OperationOutcome that says what is wrong and how to mend it" } },
+        });
+        let entry = paths.entry((*path).to_owned()).or_insert_with(|| json!({}));
+        if let Some(methods) = entry.as_object_mut() {
+            methods.insert((*method).to_owned(), operation);
+        }
+    }
+    Json(json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Connect Care", "version": env!("CARGO_PKG_VERSION") },
+        "paths": paths,
+        "components": { "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } } },
+    }))
+}

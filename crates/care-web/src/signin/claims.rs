@@ -1,0 +1,124 @@
+//! From an identity provider's claims to a user and the roles they may choose. Pure.
+//!
+//! Shaped by NHS CIS2 (`nhsid_useruid`, `nhsid_nrbac_roles` …); a deployment renames claims and maps
+//! roles by configuration.
+
+use care_core::vocabulary::{NhsNumber, OdsCode, Role};
+use care_record::{Directory, User};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config::{RoleEntry, Signin};
+
+/// A role somebody may choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The provider's id of this role profile.
+    pub id: String,
+    /// Role code here.
+    pub role: String,
+    /// The organisation's ODS code.
+    pub organisation: String,
+    /// Whether sealed items may be opened on a recorded ground.
+    pub can_break_seal: bool,
+}
+
+/// Somebody the provider vouches for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Id at the provider.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Own NHS number, ten digits, where stated.
+    pub own_number: Option<String>,
+    /// NHS numbers of declared family, or of people they act for.
+    pub family_numbers: Vec<String>,
+    /// Roles we know, at organisations that take part.
+    pub profiles: Vec<Profile>,
+    /// The profile chosen at the provider.
+    pub selected: Option<String>,
+}
+
+impl Identity {
+    /// Reads claims. Roles that are not mapped, or whose organisation does not take part, are left out.
+    pub fn from_claims(
+        claims: &Map<String, Value>,
+        settings: &Signin,
+        directory: &Directory,
+    ) -> Option<Self> {
+        let names = &settings.claims;
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        let id = text(&names.user_id)?;
+        let number = |text: &str| NhsNumber::parse(text).ok().map(NhsNumber::digits);
+        Some(Self {
+            name: text(&names.name).unwrap_or_else(|| id.clone()),
+            own_number: text(&names.own_number).as_deref().and_then(number),
+            family_numbers: list(claims.get(&names.family_numbers))
+                .filter_map(Value::as_str)
+                .filter_map(number)
+                .collect(),
+            profiles: list(claims.get(&names.roles))
+                .filter_map(|role| profile(role, settings, directory))
+                .collect(),
+            selected: text(&names.selected_role),
+            id,
+        })
+    }
+
+    /// The profile to begin with, when there is no question which: the only one, or the one chosen
+    /// at the provider.
+    pub fn obvious(&self) -> Option<&Profile> {
+        match self.profiles.as_slice() {
+            [only] => Some(only),
+            several => several
+                .iter()
+                .find(|one| Some(&one.id) == self.selected.as_ref()),
+        }
+    }
+
+    /// This identity in one of its roles.
+    pub fn user(&self, profile: &Profile) -> Option<User> {
+        let number = |text: &String| NhsNumber::parse(text).ok();
+        Some(User {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            role: Role::from_code(&profile.role)?,
+            organisation: OdsCode::parse(&profile.organisation).ok()?,
+            can_break_seal: profile.can_break_seal,
+            own_number: self.own_number.as_ref().and_then(number),
+            family_numbers: self.family_numbers.iter().filter_map(number).collect(),
+        })
+    }
+}
+
+fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    value
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+        .iter()
+}
+
+fn profile(role: &Value, settings: &Signin, directory: &Directory) -> Option<Profile> {
+    let text = |name: &str| role.get(name).and_then(Value::as_str);
+    let organisation = OdsCode::parse(text("org_code")?).ok()?;
+    let kind = directory.organisation(&organisation)?.kind;
+    let code = text("role_code")?.rsplit(':').next()?;
+    let mapped = map_role(code, kind.prefix(), &settings.roles)?;
+    let can_break_seal = list(role.get("activity_codes"))
+        .any(|activity| activity.as_str() == Some(&settings.claims.break_seal_activity));
+    Some(Profile {
+        id: text("person_roleid")?.to_owned(),
+        role: mapped.code().to_owned(),
+        organisation: organisation.to_string(),
+        can_break_seal,
+    })
+}
+
+/// The role a national job role is at a kind of organisation: the first line that fits.
+pub fn map_role(code: &str, kind: &str, map: &[RoleEntry]) -> Option<Role> {
+    map.iter()
+        .find(|entry| entry.code == code && entry.at.as_deref().is_none_or(|at| at == kind))
+        .and_then(|entry| Role::from_code(&entry.role))
+}

@@ -1,0 +1,135 @@
+//! Refuses a form that another site sent, before any handler sees it.
+//!
+//! Two checks, either of which would do: what the browser says of where the request began
+//! (`Sec-Fetch-Site`, `Origin`), and the session's own secret in the form's field `csrf`.
+//! Addresses of systems (`/fhir`, `/oauth`) take no cookie, so they need neither.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::choosing;
+use crate::problem::Problem;
+use crate::state::Shared;
+
+/// The middleware.
+pub async fn guard(State(state): State<Shared>, request: Request, next: Next) -> Response {
+    let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+    if safe || is_for_systems(request.uri().path()) {
+        return next.run(request).await;
+    }
+    match check(&state, request).await {
+        Ok(request) => next.run(request).await,
+        Err(response) => response,
+    }
+}
+
+fn is_for_systems(path: &str) -> bool {
+    [
+        "/fhir/",
+        "/oauth/",
+        "/demo-identity/token",
+        "/demo-identity/userinfo",
+    ]
+    .iter()
+    .any(|begin| path.starts_with(begin))
+}
+
+async fn check(state: &Shared, request: Request) -> Result<Request, Response> {
+    if !began_here(request.headers(), &state.config.server.base_url) {
+        return Err(foreign().page());
+    }
+    // The demonstration's provider knows no sessions: its form carries the sign-in it belongs to.
+    if request.uri().path().starts_with("/demo-identity/") {
+        return Ok(request);
+    }
+    let session = state
+        .session(request.headers())
+        .await
+        .map_err(Problem::page)?;
+    let secret = match session {
+        Some(session) => session.csrf,
+        None => choosing::secret(state, request.headers())
+            .ok_or_else(|| Redirect::to("/staff/login").into_response())?,
+    };
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, state.config.server.max_form_bytes)
+        .await
+        .map_err(|_| too_long().page())?;
+    let sent = form_urlencoded::parse(&body).find(|(name, _)| name == "csrf");
+    if !sent.is_some_and(|(_, value)| same(value.as_bytes(), secret.as_bytes())) {
+        return Err(foreign().page());
+    }
+    Ok(Request::from_parts(parts, Body::from(body)))
+}
+
+/// Whether the browser says the request began on our own pages. A client that says nothing is left
+/// to the second check.
+fn began_here(headers: &HeaderMap, base_url: &str) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    text("origin").is_none_or(|origin| origin == base_url)
+}
+
+/// Equal, in a time that does not tell how much of it is equal.
+pub(super) fn same(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len()
+        && left
+            .iter()
+            .zip(right)
+            .fold(0, |sum, (one, other)| sum | (one ^ other))
+            == 0
+}
+
+fn foreign() -> Problem {
+    Problem::forbidden(
+        "This form could not be accepted",
+        "It was not sent from a page of your present session. Go back, load the page again, and send the form from there.",
+    )
+}
+
+fn too_long() -> Problem {
+    Problem::new(
+        axum::http::StatusCode::PAYLOAD_TOO_LARGE,
+        "too-long",
+        "This form is too long",
+        "Shorten what you wrote and send it again.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn a_form_that_began_on_another_site_is_refused() {
+        let check = |pairs: &[(&'static str, &'static str)]| {
+            let headers = pairs
+                .iter()
+                .map(|(name, value)| {
+                    (
+                        axum::http::HeaderName::from_static(name),
+                        HeaderValue::from_static(value),
+                    )
+                })
+                .collect();
+            began_here(&headers, "https://care.example.org")
+        };
+        assert!(check(&[]));
+        assert!(check(&[("sec-fetch-site", "same-origin")]));
+        assert!(check(&[("origin", "https://care.example.org")]));
+        assert!(!check(&[("sec-fetch-site", "cross-site")]));
+        assert!(!check(&[("sec-fetch-site", "same-site")]));
+        assert!(!check(&[("origin", "https://evil.example.org")]));
+        assert!(!check(&[("origin", "null")]));
+        assert!(!check(&[
+            ("sec-fetch-site", "cross-site"),
+            ("origin", "https://care.example.org")
+        ]));
+    }
+}

@@ -34,6 +34,11 @@ user's hospital, aged 50, who gave permission, with no objection and nothing pro
   yes      shown
   review   shown by breaking the glass; the privacy officer reviews it
   no       not shown
+
+Marks on the audit entry stand in square brackets. A student's view is always marked supervised,
+which is not repeated below section 1. The whole record is all of: demographics location about_me
+alerts allergies medications problems vaccinations results encounters documents gp_consultations
+mental_health social_care care_plans safeguarding legal contacts.
 ";
 
 fn answer(decision: &Decision) -> &'static str {
@@ -70,7 +75,11 @@ fn categories_by_role(text: &mut String) {
             .filter(|it| !seen.contains(**it))
             .copied()
             .collect();
-        let _ = writeln!(text, "{} ({})", role.code(), purpose.code());
+        let marks: String = decision
+            .audit_flags()
+            .map(|flag| format!("  [{}]", flag.code()))
+            .collect();
+        let _ = writeln!(text, "{} ({}){marks}", role.code(), purpose.code());
         let _ = writeln!(text, "    sees      {}", names(seen));
         let _ = writeln!(text, "    does not  {}\n", names(unseen));
     }
@@ -79,6 +88,9 @@ fn categories_by_role(text: &mut String) {
 fn names(categories: CategorySet) -> String {
     if categories.is_empty() {
         return "-".to_owned();
+    }
+    if categories == CategorySet::whole_record() {
+        return "the whole record".to_owned();
     }
     categories
         .iter()
@@ -202,13 +214,7 @@ fn situations(text: &mut String) {
             groups.entry(said).or_default().push(role.code());
         }
         let _ = writeln!(text, "{title}");
-        for (said, roles) in groups {
-            let who = match roles.len() {
-                14 => "everybody".to_owned(),
-                _ => roles.join(" "),
-            };
-            let _ = writeln!(text, "    {said}\n        {who}");
-        }
+        write_groups(text, groups);
         text.push('\n');
     }
     heading(text, "5. Safeguarding, the law, the public interest");
@@ -225,17 +231,29 @@ fn situations(text: &mut String) {
     }
 }
 
+/// The fewest roles first; the most, if they are more than half, as everybody (else).
+fn write_groups(text: &mut String, groups: BTreeMap<String, Vec<&str>>) {
+    let alone = groups.len() == 1;
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, roles)| roles.len());
+    for (said, roles) in groups {
+        let who = match roles.len() {
+            _ if alone => "everybody".to_owned(),
+            8.. => "everybody else".to_owned(),
+            _ => roles.join(" "),
+        };
+        let _ = writeln!(text, "    {who}\n        {said}");
+    }
+}
+
 /// The answer, what it leaves out of the role's categories, and its marks.
 fn sentence(decision: &Decision, role: Role) -> String {
     let mut said = short(decision);
     if let Some(view) = decision.view() {
-        let most = match decision.has_flag(Flag::LegalDisclosure)
-            || decision.has_flag(Flag::PublicInterestDisclosure)
-        {
-            true => CategorySet::whole_record(),
-            false => categories_of(role),
-        };
-        let missing: CategorySet = most
+        if role == Role::CaldicottGuardian {
+            let _ = write!(said, ", sees {}", names(view.categories()));
+        }
+        let missing: CategorySet = categories_of(role)
             .iter()
             .filter(|category| !view.categories().contains(*category))
             .collect();
@@ -255,7 +273,12 @@ fn sentence(decision: &Decision, role: Role) -> String {
             said.push_str(", with the notice that something is withheld");
         }
     }
-    let flags: Vec<_> = decision.audit_flags().map(Flag::code).collect();
+    let noted = |flag: &Flag| *flag != Flag::Supervised;
+    let flags: Vec<_> = decision
+        .audit_flags()
+        .filter(noted)
+        .map(Flag::code)
+        .collect();
     if !flags.is_empty() {
         let _ = write!(said, "  [{}]", flags.join(" "));
     }

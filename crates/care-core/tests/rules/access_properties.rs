@@ -519,3 +519,65 @@ fn the_default_settings_are_safe_and_unsafe_ones_are_refused_by_name() {
         assert!(why.contains("set "), "says how to mend it: {why}");
     }
 }
+
+#[test]
+fn what_is_said_to_change_a_denial_does_change_it() {
+    let settings = Settings::default();
+    let denied = |change: fn(&mut Facts)| {
+        let mut facts = ordinary(Role::HospitalDoctor, Purpose::DirectCare);
+        change(&mut facts);
+        facts
+    };
+    let cases: [(Facts, &str, fn(&mut Facts)); 7] = [
+        (
+            denied(|f| f.user.authenticated = false),
+            "the user signs in",
+            |f| f.user.authenticated = true,
+        ),
+        (
+            denied(|f| f.relationship = Relationship::None),
+            "a verified relationship",
+            |f| f.relationship = Relationship::Inpatient,
+        ),
+        (
+            denied(|f| f.relationship = Relationship::None),
+            "an emergency in which the person cannot say, with a reason, for a role with the right",
+            crate::access_facts::emergency,
+        ),
+        (
+            denied(|f| {
+                f.relationship = Relationship::Appointment {
+                    days_from_now: None,
+                }
+            }),
+            "a referral",
+            |f| f.relationship = Relationship::OpenReferral,
+        ),
+        (
+            denied(|f| f.choice.connect_care = ChoiceState::Objected),
+            "the person consents now, and the glass is broken for explicit consent with a reason",
+            |f| f.break_glass = crate::access_facts::glass(Justification::ExplicitConsent),
+        ),
+        (
+            denied(|f| f.permission = Permission::Refused),
+            "the person says yes",
+            |f| f.permission = Permission::Given,
+        ),
+        (
+            denied(|f| f.patient.pds_restricted = true),
+            "breaking the glass with a reason in words",
+            |f| f.break_glass = crate::access_facts::glass(Justification::RestrictedRecord),
+        ),
+    ];
+    for (mut facts, said, change) in cases {
+        let before = decide(&facts, &settings);
+        assert_eq!(before.outcome(), Outcome::Deny);
+        assert!(
+            before.trace().would_change().contains(&said),
+            "{said}: {:?}",
+            before.trace()
+        );
+        change(&mut facts);
+        assert_ne!(decide(&facts, &settings).outcome(), Outcome::Deny, "{said}");
+    }
+}

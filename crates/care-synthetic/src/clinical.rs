@@ -390,16 +390,23 @@ impl FhirSender<'_> {
         }));
     }
 
-    /// What the person decided about Connect Care; `code` of the choice system.
+    /// What the person decided about Connect Care: `objected` or `objected-except-emergency`.
     pub fn choice(&mut self, code: &str, decided: Day, words: &str) {
+        let mut provision = json!({"type": "deny", "period": {"start": decided.iso()}});
+        if code == "objected-except-emergency" {
+            provision["provision"] = json!([{
+                "type": "permit",
+                "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "ETREAT", "display": "Emergency Treatment"}],
+            }]);
+        }
         self.add("Consent", "choice", json!({
             "status": "active",
             "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy", "display": "Privacy Consent"}]},
-            "category": [coded(crate::fhir::CHOICE_SYSTEM, code, words)],
+            "category": [coded(crate::fhir::CHOICE_SYSTEM, "connect-care-choice", words)],
             "dateTime": decided.at(11, 20).fhir(),
             "organization": [self.own_organisation()],
             "policyRule": {"text": "Choice about the Connect Care shared record"},
-            "provision": {"type": "deny", "period": {"start": decided.iso()}},
+            "provision": provision,
         }));
     }
 

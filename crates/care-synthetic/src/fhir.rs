@@ -21,9 +21,8 @@ const UK_CORE: &str = "https://fhir.hl7.org.uk";
 
 /// The system of the codes that mark an item sealed, or sealed and locked.
 pub const SENSITIVITY_SYSTEM: &str = "https://connect-care.example/CodeSystem/sensitivity";
-/// The system of the codes of a choice about Connect Care, in a `Consent`: `objected`,
-/// `objected-except-emergency`.
-pub const CHOICE_SYSTEM: &str = "https://connect-care.example/CodeSystem/choice";
+/// The system of the category `connect-care-choice`: a `Consent` that is a choice about Connect Care.
+pub const CHOICE_SYSTEM: &str = "https://connect-care.example/CodeSystem/consent";
 
 /// Gathers what one source says of one person, and sends it as bundles.
 pub(crate) struct FhirSender<'a> {
@@ -219,6 +218,13 @@ fn patient_resource(person: &Person, source: &InventedOrganisation, id: &str, ba
         }],
     });
     if let Some(fields) = patient.as_object_mut() {
+        if fields
+            .get("telecom")
+            .and_then(Value::as_array)
+            .is_some_and(Vec::is_empty)
+        {
+            fields.remove("telecom");
+        }
         if person.interpreter
             && let Some(Value::Array(extensions)) = fields.get_mut("extension")
         {

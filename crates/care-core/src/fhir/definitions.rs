@@ -4,6 +4,7 @@
 //! Source: the official R4 (4.0.1) StructureDefinitions, reduced by `tools/definitions/build.mjs`.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
 const TABLE: &str = include_str!("../../data/definitions/r4.txt");
@@ -32,7 +33,29 @@ pub struct TypeDefinition {
     pub is_abstract: bool,
     /// Its elements in order.
     pub elements: Vec<ElementDefinition>,
-    by_member: HashMap<String, (u16, u16)>,
+    by_member: HashMap<String, (u16, u16), BuildHasherDefault<Fnv>>,
+}
+
+/// FNV-1a: the table's own names are the only keys, so no sender can choose them to collide.
+#[derive(Debug, Clone, Copy)]
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// An element of a type.
@@ -109,7 +132,7 @@ impl TypeDefinition {
 /// All of it.
 #[derive(Debug)]
 pub struct Definitions {
-    types: HashMap<&'static str, TypeDefinition>,
+    types: HashMap<&'static str, TypeDefinition, BuildHasherDefault<Fnv>>,
     sets: Vec<RequiredSet>,
     compartment: HashMap<&'static str, Vec<&'static str>>,
 }
@@ -142,7 +165,7 @@ impl Definitions {
 
 fn read(table: &'static str) -> Definitions {
     let mut found = Definitions {
-        types: HashMap::new(),
+        types: HashMap::default(),
         sets: Vec::new(),
         compartment: HashMap::new(),
     };
@@ -190,7 +213,7 @@ fn read_type(line: &'static str) -> Option<TypeDefinition> {
         kind,
         is_abstract: words.next().is_some(),
         elements: Vec::new(),
-        by_member: HashMap::new(),
+        by_member: HashMap::default(),
     })
 }
 

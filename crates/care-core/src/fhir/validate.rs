@@ -48,16 +48,16 @@ pub fn validate_structure(resource: &Json) -> Vec<ValidationIssue> {
 
 /// The place now being looked at; written out only when something is wrong there.
 #[derive(Default)]
-struct Place {
-    steps: Vec<Step>,
+struct Place<'a> {
+    steps: Vec<Step<'a>>,
 }
 
-enum Step {
-    Name(String),
+enum Step<'a> {
+    Name(&'a str),
     Number(usize),
 }
 
-impl Place {
+impl Place<'_> {
     fn text(&self) -> String {
         let mut text = String::new();
         for step in &self.steps {
@@ -75,13 +75,13 @@ impl Place {
     }
 }
 
-struct Check {
+struct Check<'a> {
     r4: &'static Definitions,
-    place: Place,
+    place: Place<'a>,
     issues: Vec<ValidationIssue>,
 }
 
-impl Check {
+impl<'a> Check<'a> {
     fn issue(&mut self, code: &'static str, what: impl Into<String>, mend: impl Into<String>) {
         if self.issues.len() < MOST_ISSUES {
             self.issues.push(ValidationIssue {
@@ -93,13 +93,13 @@ impl Check {
         }
     }
 
-    fn within(&mut self, step: Step, look: impl FnOnce(&mut Self)) {
+    fn within(&mut self, step: Step<'a>, look: impl FnOnce(&mut Self)) {
         self.place.steps.push(step);
         look(self);
         self.place.steps.pop();
     }
 
-    fn resource(&mut self, resource: &Json) {
+    fn resource(&mut self, resource: &'a Json) {
         let Some(name) = resource.get("resourceType").and_then(Json::as_text) else {
             return self.issue(
                 "structure",
@@ -110,8 +110,9 @@ impl Check {
         match self.r4.get(name) {
             Some(definition) if definition.kind == TypeKind::Resource => {
                 if self.place.steps.is_empty() {
-                    let name = definition.name.to_owned();
-                    self.within(Step::Name(name), |check| check.object(resource, definition));
+                    self.within(Step::Name(definition.name), |check| {
+                        check.object(resource, definition);
+                    });
                 } else {
                     self.object(resource, definition);
                 }
@@ -124,7 +125,7 @@ impl Check {
         }
     }
 
-    fn object(&mut self, value: &Json, definition: &'static TypeDefinition) {
+    fn object(&mut self, value: &'a Json, definition: &'static TypeDefinition) {
         let Json::Object(members) = value else {
             return self.issue("structure", "an object was expected", "write { … }");
         };
@@ -152,11 +153,11 @@ impl Check {
                             self.second_choice(definition, place, name);
                         }
                     }
-                    self.within(Step::Name(plain.to_owned()), |check| {
+                    self.within(Step::Name(plain), |check| {
                         check.member(value, definition, plain, member, is_shadow);
                     });
                 }
-                _ => self.within(Step::Name(name.to_string()), |check| {
+                _ => self.within(Step::Name(name), |check| {
                     check.issue(
                         "structure",
                         format!("{} has no such element in R4", definition.name),
@@ -172,20 +173,19 @@ impl Check {
         }
     }
 
-    fn missing(&mut self, definition: &TypeDefinition, element: &ElementDefinition) {
-        let name = element.name.to_owned();
+    fn missing(&mut self, definition: &TypeDefinition, element: &'static ElementDefinition) {
         let what = format!("{}.{} is required", definition.name, element.name);
-        self.within(Step::Name(name), |check| {
+        self.within(Step::Name(element.name), |check| {
             check.issue("required", what, "send it, or ask why the source has none");
         });
     }
 
-    fn second_choice(&mut self, definition: &TypeDefinition, place: usize, name: &str) {
+    fn second_choice(&mut self, definition: &TypeDefinition, place: usize, name: &'a str) {
         let element = definition
             .elements
             .get(place)
             .map_or("", |element| element.name);
-        self.within(Step::Name(name.to_owned()), |check| {
+        self.within(Step::Name(name), |check| {
             check.issue(
                 "structure",
                 format!("{element}[x] stands twice with different types"),
@@ -204,10 +204,10 @@ impl Check {
 
     fn member(
         &mut self,
-        owner: &Json,
+        owner: &'a Json,
         definition: &'static TypeDefinition,
-        name: &str,
-        value: &Json,
+        name: &'a str,
+        value: &'a Json,
         is_shadow: bool,
     ) {
         let Some((element, of_type)) = definition.member(name) else {
@@ -283,7 +283,7 @@ impl Check {
         &mut self,
         element: &'static ElementDefinition,
         type_definition: &'static TypeDefinition,
-        item: &Json,
+        item: &'a Json,
         is_shadow: bool,
     ) {
         if is_shadow {

@@ -7,7 +7,7 @@ use care_core::mapping::fhir::{FhirContext, Refusal, map_fhir};
 use care_core::mapping::{Mapped, Subject};
 use care_core::vocabulary::{InvolvementKind, OdsCode, OrganisationKind};
 
-use crate::golden;
+use crate::printed;
 
 fn map_from(kind: OrganisationKind, text: &str) -> Result<Vec<Mapped>, Refusal> {
     let source = OdsCode::parse("RJ1").unwrap();
@@ -110,13 +110,7 @@ fn transaction() -> String {
 
 #[test]
 fn a_hospital_transaction_maps_as_reviewed() {
-    golden::check("fhir-mapping-hospital.txt", &transaction());
-}
-
-#[test]
-#[ignore = "writes the golden file"]
-fn refresh_golden_files() {
-    golden::refresh("fhir-mapping-hospital.txt", &transaction());
+    printed::compare("fhir-mapping/hospital-transaction.txt", &transaction());
 }
 
 #[test]

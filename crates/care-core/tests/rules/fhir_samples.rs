@@ -10,9 +10,9 @@ use care_core::fhir::{Json, Limits, xml};
 use care_core::mapping::fhir::{FhirContext, Refusal, map_fhir};
 use care_core::vocabulary::{OdsCode, OrganisationKind};
 
-use crate::{golden, samples};
+use crate::{printed, samples};
 
-const GOLDEN: &str = "fhir-samples.txt";
+const GOLDEN: &str = "fhir_samples.txt";
 
 /// The resource in a file; `None` where the file holds something else.
 fn read(path: &Path) -> Option<Result<Json, String>> {
@@ -75,15 +75,7 @@ fn report(folder: &Path) -> String {
 #[test]
 fn every_sample_is_kept_or_refused_with_a_reason() {
     if let Some(folder) = samples::folder() {
-        golden::check(GOLDEN, &report(&folder));
-    }
-}
-
-#[test]
-#[ignore = "writes the golden file"]
-fn refresh_golden_files() {
-    if let Some(folder) = samples::folder() {
-        golden::refresh(GOLDEN, &report(&folder));
+        printed::compare(GOLDEN, &report(&folder));
     }
 }
 

@@ -7,9 +7,9 @@ use care_core::fhir::{Json, Limits, ResourceType};
 use care_core::labelling::{CodeLists, labels_of};
 use care_core::vocabulary::{Category, OrganisationKind, Sensitivity};
 
-use crate::golden;
+use crate::printed;
 
-const GOLDEN: &str = "labelling-matrix.txt";
+const GOLDEN: &str = "labelling_matrix.txt";
 
 fn body(text: &str) -> Json {
     Json::parse(text.as_bytes(), Limits::default()).expect(text)
@@ -250,13 +250,7 @@ fn matrix() -> String {
 
 #[test]
 fn the_labelling_matrix_is_the_one_that_was_reviewed() {
-    golden::check(GOLDEN, &matrix());
-}
-
-#[test]
-#[ignore = "writes the golden file"]
-fn refresh_golden_files() {
-    golden::refresh(GOLDEN, &matrix());
+    printed::compare(GOLDEN, &matrix());
 }
 
 #[test]

@@ -8,7 +8,6 @@ mod access_reference;
 mod fhir_json;
 mod fhir_mapping;
 mod fhir_samples;
-mod golden;
 mod labelling;
 mod printed;
 mod samples;

@@ -1,6 +1,7 @@
 //! A delivery's entries: which there are, by which key the source knows each, and whom each is
 //! about.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
@@ -18,6 +19,8 @@ pub(super) struct Entry<'a> {
     pub(super) resource_type: ResourceType,
     /// The source's key of the thing.
     pub(super) key: String,
+    /// For a Patient, who it says somebody is; read once.
+    subject: OnceCell<Subject>,
 }
 
 /// The resources of a delivery and how they are found.
@@ -197,6 +200,7 @@ impl<'a> Delivery<'a> {
             resource,
             resource_type,
             key: id.map_or_else(|| key_without_id(resource), str::to_owned),
+            subject: OnceCell::new(),
         });
     }
 
@@ -311,8 +315,13 @@ impl<'a> Delivery<'a> {
     }
 
     fn subject(&self, entry: &Entry<'_>) -> Subject {
-        let (demographics, _) = demographics_of(entry, self);
-        pointed_at(entry.key.clone(), demographics)
+        entry
+            .subject
+            .get_or_init(|| {
+                let (demographics, _) = demographics_of(entry, self);
+                pointed_at(entry.key.clone(), demographics)
+            })
+            .clone()
     }
 
     /// The person a reference points at. A reference to another thing than a Patient is none.

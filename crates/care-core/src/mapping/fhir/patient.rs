@@ -153,36 +153,42 @@ fn number_status(identifier: &Json) -> NumberStatus {
     }
 }
 
-/// Current names first: usual, official, unsaid, then temporary; old names last. A nickname is what
-/// the person likes to be called.
+/// Current names first: official, usual, unsaid, then temporary; old names last. A nickname, or a
+/// usual name that differs from the official one only in what it is called by, is what the person
+/// likes to be called.
 fn names(patient: &Json) -> Vec<PersonName> {
-    let names = patient.elements("name");
-    let of_use = |name: &Json| match name.text_at(&["use"]) {
-        Some("usual") => 0,
-        Some("official") => 1,
+    let rank = |name: &Json| match name.text_at(&["use"]) {
+        Some("official") => 0,
+        Some("usual") => 1,
         Some("temp") => 3,
-        Some("nickname") => 4,
-        Some("anonymous") => 5,
-        Some("maiden" | "old") => 6,
+        Some("anonymous") => 4,
+        Some("maiden" | "old") => 5,
         _ => 2,
     };
-    let mut ordered: Vec<&Json> = names.iter().collect();
-    ordered.sort_by_key(|name| of_use(name));
-    let nickname = ordered
-        .iter()
-        .find(|name| of_use(name) == 4)
-        .map(|name| fhir::person_name(name));
-    let mut made: Vec<PersonName> = ordered
-        .into_iter()
-        .filter(|name| of_use(name) != 4 || names.len() == 1)
-        .map(fhir::person_name)
-        .filter(|name| !name.family.is_empty() || !name.given.is_empty())
-        .collect();
-    if let (Some(first), Some(nickname)) = (made.first_mut(), nickname) {
-        let preferred = nickname.given.first().cloned().unwrap_or(nickname.family);
-        if first.given.first() != Some(&preferred) && !preferred.is_empty() {
-            first.preferred = Some(preferred);
+    let sent = patient.elements("name");
+    let mut ordered: Vec<&Json> = sent.iter().collect();
+    ordered.sort_by_key(|name| rank(name));
+    let mut made: Vec<PersonName> = Vec::with_capacity(ordered.len());
+    let mut preferred = None;
+    for name in ordered {
+        let read = fhir::person_name(name);
+        let called = read.given.first().unwrap_or(&read.family).clone();
+        let is_nickname = name.text_at(&["use"]) == Some("nickname");
+        let is_other_call = name.text_at(&["use"]) == Some("usual")
+            && made
+                .first()
+                .is_some_and(|official| official.family == read.family);
+        if (is_nickname && sent.len() > 1) || is_other_call {
+            preferred = preferred.or(Some(called));
+        } else if !read.family.is_empty() || !read.given.is_empty() {
+            made.push(read);
         }
+    }
+    if let (Some(first), Some(preferred)) = (made.first_mut(), preferred)
+        && first.given.first() != Some(&preferred)
+        && !preferred.is_empty()
+    {
+        first.preferred = Some(preferred);
     }
     made
 }

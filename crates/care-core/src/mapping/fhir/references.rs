@@ -16,6 +16,8 @@ pub(super) fn body(entry: &Entry<'_>, delivery: &Delivery<'_>, issues: &mut Vec<
         delivery,
         issues,
         resource: entry.resource,
+        place: &entry.place,
+        steps: Vec::new(),
     };
     let mut kept = Vec::with_capacity(members.len());
     kept.push((
@@ -31,10 +33,7 @@ pub(super) fn body(entry: &Entry<'_>, delivery: &Delivery<'_>, issues: &mut Vec<
                     kept.push((name.clone(), meta));
                 }
             }
-            _ => kept.push((
-                name.clone(),
-                walk.value(value, name, &format!("{}.{name}", entry.place)),
-            )),
+            _ => kept.push((name.clone(), walk.member(name, value))),
         }
     }
     Json::Object(kept)
@@ -83,17 +82,25 @@ struct Walk<'a> {
     delivery: &'a Delivery<'a>,
     issues: &'a mut Vec<MapIssue>,
     resource: &'a Json,
+    /// Where the resource stands, and the way from there to here.
+    place: &'a str,
+    steps: Vec<Step<'a>>,
 }
 
-impl Walk<'_> {
-    fn value(&mut self, value: &Json, name: &str, place: &str) -> Json {
+enum Step<'a> {
+    Name(&'a str),
+    Number(usize),
+}
+
+impl<'a> Walk<'a> {
+    fn value(&mut self, value: &'a Json) -> Json {
         match value {
             Json::Array(values) => Json::Array(
                 values
                     .iter()
                     .enumerate()
                     .map(|(number, value)| match value {
-                        Json::Object(_) => self.value(value, name, &format!("{place}[{number}]")),
+                        Json::Object(_) => self.within(Step::Number(number), value),
                         plain => plain.clone(),
                     })
                     .collect(),
@@ -101,34 +108,38 @@ impl Walk<'_> {
             Json::Object(members) => Json::Object(
                 members
                     .iter()
-                    .map(|(name, value)| (name.clone(), self.member(name, value, place)))
+                    .map(|(name, value)| (name.clone(), self.member(name, value)))
                     .collect(),
             ),
             plain => plain.clone(),
         }
     }
 
-    fn member(&mut self, name: &str, value: &Json, place: &str) -> Json {
+    fn within(&mut self, step: Step<'a>, value: &'a Json) -> Json {
+        self.steps.push(step);
+        let made = self.value(value);
+        self.steps.pop();
+        made
+    }
+
+    fn member(&mut self, name: &'a str, value: &'a Json) -> Json {
         match (name, value) {
-            ("reference", Json::Text(text)) => self.reference(text, place),
+            ("reference", Json::Text(text)) => self.reference(text),
             // An attachment may stand in the same bundle as a Binary.
-            ("url", Json::Text(text)) => match fhir::read_reference(text) {
-                Some(target) => match self.delivery.find(&target) {
-                    Some(found) => Json::Text(source_reference(found.resource_type, &found.key)),
-                    None => value.clone(),
-                },
-                None => value.clone(),
-            },
-            (_, Json::Array(_) | Json::Object(_)) => {
-                self.value(value, name, &format!("{place}.{name}"))
-            }
+            ("url", Json::Text(text)) => fhir::read_reference(text)
+                .and_then(|target| self.delivery.find(&target))
+                .map_or_else(
+                    || value.clone(),
+                    |found| Json::Text(source_reference(found.resource_type, &found.key)),
+                ),
+            (_, Json::Array(_) | Json::Object(_)) => self.within(Step::Name(name), value),
             _ => value.clone(),
         }
     }
 
-    fn reference(&mut self, text: &str, place: &str) -> Json {
+    fn reference(&mut self, text: &str) -> Json {
         let Some(target) = fhir::read_reference(text) else {
-            return self.nothing(place, text);
+            return self.nothing(text);
         };
         if let Some(found) = self.delivery.find(&target) {
             return Json::Text(source_reference(found.resource_type, &found.key));
@@ -139,7 +150,7 @@ impl Walk<'_> {
                 if id.is_empty() || fhir::contained(self.resource, id).is_some() {
                     Json::from(text)
                 } else {
-                    self.nothing(place, text)
+                    self.nothing(text)
                 }
             }
             ReferenceTarget::Relative(resource_type, id) => {
@@ -153,12 +164,19 @@ impl Walk<'_> {
             {
                 Json::Text(source_reference(resource_type, id))
             }
-            ReferenceTarget::Urn(_) => self.nothing(place, text),
+            ReferenceTarget::Urn(_) => self.nothing(text),
             ReferenceTarget::Absolute(..) | ReferenceTarget::Logical(..) => Json::from(text),
         }
     }
 
-    fn nothing(&mut self, place: &str, text: &str) -> Json {
+    fn nothing(&mut self, text: &str) -> Json {
+        let mut place = self.place.to_owned();
+        for step in &self.steps {
+            match step {
+                Step::Name(name) => place.push_str(&format!(".{name}")),
+                Step::Number(number) => place.push_str(&format!("[{number}]")),
+            }
+        }
         self.issues.push(MapIssue {
             place: format!("{place}.reference"),
             text: "this points at nothing in what was sent; send the resource it means, or correct the reference".to_owned(),

@@ -36,12 +36,23 @@ pub struct Directory {
 impl Directory {
     /// A directory of these organisations and sources; a source's organisation need not be repeated.
     pub fn new(organisations: Vec<Organisation>, sources: Vec<Source>) -> Self {
-        let mut all: HashMap<OdsCode, Organisation> =
-            organisations.into_iter().map(|one| (one.ods.clone(), one)).collect();
+        let mut all: HashMap<OdsCode, Organisation> = organisations
+            .into_iter()
+            .map(|one| (one.ods.clone(), one))
+            .collect();
         for source in &sources {
-            all.entry(source.organisation.ods.clone()).or_insert_with(|| source.organisation.clone());
+            all.entry(source.organisation.ods.clone())
+                .or_insert_with(|| source.organisation.clone());
         }
-        Self { organisations: all, sources }
+        Self {
+            organisations: all,
+            sources,
+        }
+    }
+
+    /// Everybody who takes part, in no order.
+    pub fn organisations(&self) -> impl Iterator<Item = &Organisation> {
+        self.organisations.values()
     }
 
     /// The organisation of this code.
@@ -56,6 +67,8 @@ impl Directory {
 
     /// The source of this code.
     pub fn source(&self, code: &SourceCode) -> Option<&Source> {
-        self.sources.iter().find(|source| source.organisation.ods == *code)
+        self.sources
+            .iter()
+            .find(|source| source.organisation.ods == *code)
     }
 }

@@ -5,14 +5,27 @@
 //! without a decision and an audit entry.
 
 mod caller;
+mod choices;
 mod clock;
 mod directory;
+mod identity;
+mod intake;
 mod record;
 mod sessions;
 mod store;
+mod worklists;
 
 pub use caller::{Caller, User};
+pub use choices::{
+    Choice, ChoiceStatus, Choices, ChoicesError, ConnectCareChoice, UnreadableChoice,
+};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
+pub use identity::{Identity, IdentityDecision, IdentityError};
+pub use intake::{
+    DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, FileDelivery, FileResult,
+    Intake, ReplayError, Senders, V2Answer, V2Delivery,
+};
 pub use record::{OpenError, Options, Record};
 pub use sessions::{SessionError, SessionRecord, Sessions};
+pub use worklists::{FeedSummary, OpenRow, Waiting, WorklistError, WorklistKind, Worklists};

@@ -5,6 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use care_core::labelling::CodeLists;
 use rusqlite::Connection;
 
 use crate::store::sqlite::connection::{self, FileHeader};
@@ -24,6 +25,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The organisations that take part.
     pub registry: Directory,
+    /// Which codes and words make an item sensitive.
+    pub code_lists: CodeLists,
     /// Where signed checkpoints are copied, outside the data directory.
     pub witness: Option<PathBuf>,
     /// Bytes held back for the audit entries of reads when the disk is full. 0: none.
@@ -38,6 +41,7 @@ impl Options {
             directory: directory.into(),
             clock: Arc::new(SystemClock),
             registry: Directory::default(),
+            code_lists: CodeLists::shipped().clone(),
             witness: None,
             reserve_bytes: Tuning::default().reserve_bytes,
         }
@@ -94,6 +98,8 @@ pub(crate) struct Inner {
     pub clock: Arc<dyn Clock>,
     /// Who takes part.
     pub directory: Directory,
+    /// The one intake: its lanes are shared by every clone.
+    pub intake: crate::Intake,
     /// The engine itself, for upkeep.
     pub engine: Arc<SqliteStore>,
     /// Held until the record is closed.
@@ -123,8 +129,15 @@ impl Record {
             ..Tuning::default()
         };
         let engine = Arc::new(SqliteStore::open(&options.directory, connection, &tuning)?);
+        let intake = crate::Intake::new(
+            engine.clone(),
+            options.clock.clone(),
+            options.registry.clone(),
+            options.code_lists,
+        );
         Ok(Self {
             inner: Arc::new(Inner {
+                intake,
                 store: engine.clone(),
                 clock: options.clock,
                 directory: options.registry,
@@ -143,6 +156,26 @@ impl Record {
     /// Sign-in sessions.
     pub fn sessions(&self) -> crate::Sessions {
         crate::Sessions::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
+    /// Takes deliveries in.
+    pub fn intake(&self) -> crate::Intake {
+        self.inner.intake.clone()
+    }
+
+    /// Decides whose records are one person's.
+    pub fn identity(&self) -> crate::Identity {
+        crate::Identity::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
+    /// Records what people decided about sharing.
+    pub fn choices(&self) -> crate::Choices {
+        crate::Choices::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
+    /// What a person must look at.
+    pub fn worklists(&self) -> crate::Worklists {
+        crate::Worklists::new(self.inner.store.clone(), self.inner.clock.clone())
     }
 
     /// What the rooms share.

@@ -12,6 +12,9 @@ use crate::fhir::{
 };
 use crate::organisations::InventedOrganisation;
 
+/// The system of the category of a choice about Connect Care.
+const CONSENT_SYSTEM: &str = "https://connect-care.example/CodeSystem/consent";
+
 /// A problem as a source lists it.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem<'a> {
@@ -390,22 +393,24 @@ impl FhirSender<'_> {
         }));
     }
 
-    /// What the person decided about Connect Care: `objected` or `objected-except-emergency`.
-    pub fn choice(&mut self, code: &str, decided: Day, words: &str) {
+    /// An objection to Connect Care, as the Consent that a source which records it sends: the
+    /// category `connect-care-choice`, a denial, and a nested permit where an emergency is excepted.
+    pub fn objection(&mut self, except_emergency: bool, decided: Day) {
         let mut provision = json!({"type": "deny", "period": {"start": decided.iso()}});
-        if code == "objected-except-emergency" {
-            provision["provision"] = json!([{
-                "type": "permit",
-                "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "ETREAT", "display": "Emergency Treatment"}],
-            }]);
+        if let Some(fields) = provision.as_object_mut().filter(|_| except_emergency) {
+            let emergency = json!({"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "ETREAT", "display": "Emergency Treatment"});
+            fields.insert(
+                "provision".into(),
+                json!([{"type": "permit", "purpose": [emergency]}]),
+            );
         }
         self.add("Consent", "choice", json!({
             "status": "active",
             "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy", "display": "Privacy Consent"}]},
-            "category": [coded(crate::fhir::CHOICE_SYSTEM, "connect-care-choice", words)],
+            "category": [coded(CONSENT_SYSTEM, "connect-care-choice", "Choice about Connect Care")],
             "dateTime": decided.at(11, 20).fhir(),
             "organization": [self.own_organisation()],
-            "policyRule": {"text": "Choice about the Connect Care shared record"},
+            "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTOUT", "display": "opt-out"}]},
             "provision": provision,
         }));
     }

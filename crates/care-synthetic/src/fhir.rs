@@ -21,9 +21,6 @@ const UK_CORE: &str = "https://fhir.hl7.org.uk";
 
 /// The system of the codes that mark an item sealed, or sealed and locked.
 pub const SENSITIVITY_SYSTEM: &str = "https://connect-care.example/CodeSystem/sensitivity";
-/// The system of the category `connect-care-choice`: a `Consent` that is a choice about Connect Care.
-pub const CHOICE_SYSTEM: &str = "https://connect-care.example/CodeSystem/consent";
-
 /// Gathers what one source says of one person, and sends it as bundles.
 pub(crate) struct FhirSender<'a> {
     pub organisation: &'static InventedOrganisation,
@@ -194,7 +191,6 @@ fn patient_resource(person: &Person, source: &InventedOrganisation, id: &str, ba
         ],
         "active": true,
         "name": names,
-        "telecom": telecom(person),
         "gender": if person.sex == Sex::Female { "female" } else { "male" },
         "birthDate": person.birth.iso(),
         "address": [{
@@ -218,13 +214,6 @@ fn patient_resource(person: &Person, source: &InventedOrganisation, id: &str, ba
         }],
     });
     if let Some(fields) = patient.as_object_mut() {
-        if fields
-            .get("telecom")
-            .and_then(Value::as_array)
-            .is_some_and(Vec::is_empty)
-        {
-            fields.remove("telecom");
-        }
         if person.interpreter
             && let Some(Value::Array(extensions)) = fields.get_mut("extension")
         {
@@ -232,6 +221,10 @@ fn patient_resource(person: &Person, source: &InventedOrganisation, id: &str, ba
                 "url": format!("{UK_CORE}/StructureDefinition/Extension-UKCore-InterpreterRequired"),
                 "valueBoolean": true,
             }));
+        }
+        let phones = telecom(person);
+        if !phones.is_empty() {
+            fields.insert("telecom".into(), json!(phones));
         }
         if let Some(died) = person.died {
             fields.insert("deceasedDateTime".into(), json!(died.iso()));

@@ -34,7 +34,7 @@ pub use cast::{
     AMARA, BERNARD, CHLOE, CastMember, DILYS, ELIF, FATIMA, GEORGE, HENRY, INES, JACOB, KWAME,
     LUCY, MAYA, NIAMH, NIAMH_SUPERSEDED, cast, unavailable_source_for, watched,
 };
-pub use fhir::{CHOICE_SYSTEM, SENSITIVITY_SYSTEM};
+pub use fhir::SENSITIVITY_SYSTEM;
 pub use nhs_number::{MOST_PEOPLE, is_invented};
 pub use organisations::{
     AMBULANCE, CARE_HOME, COMMUNITY, COUNCIL, Feed, InventedOrganisation, MENTAL_HEALTH, PHARMACY,

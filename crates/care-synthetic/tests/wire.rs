@@ -99,7 +99,7 @@ fn every_v2_message_has_its_header_and_a_control_id_of_its_own() {
 
 #[test]
 fn every_bundle_is_a_transaction_whose_references_are_answered() {
-    for outgoing in told(3, 60) {
+    for outgoing in told(3, 200) {
         let Payload::Fhir(bytes) = &outgoing.payload else {
             continue;
         };
@@ -127,11 +127,23 @@ fn every_bundle_is_a_transaction_whose_references_are_answered() {
             );
             assert!(urls.insert(own), "twice in one bundle");
         }
+        assert!(is_whole(&bundle), "something empty in {bundle}");
         let mut references = Vec::new();
         gather_references(&bundle, &mut references);
         for reference in references {
             assert!(urls.contains(&reference), "{reference} points at nothing");
         }
+    }
+}
+
+/// FHIR has no empty list, object or text and no null outside arrays of primitives.
+fn is_whole(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(values) => !values.is_empty() && values.iter().all(is_whole),
+        Value::Object(fields) => !fields.is_empty() && fields.values().all(is_whole),
+        Value::Bool(_) | Value::Number(_) => true,
     }
 }
 

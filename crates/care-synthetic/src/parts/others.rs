@@ -172,16 +172,8 @@ fn life_of(telling: &Telling, person: &Person) -> Life {
 fn add_part(telling: &Telling, person: &Person, practice: &mut FhirSender<'_>) {
     let today = telling.now.day;
     match person.nhs_number.as_str() {
-        cast::BERNARD => practice.choice(
-            "objected",
-            today.back(95),
-            "Objected to sharing through Connect Care",
-        ),
-        cast::CHLOE => practice.choice(
-            "objected-except-emergency",
-            today.back(210),
-            "Objected to sharing through Connect Care, except in an emergency",
-        ),
+        cast::BERNARD => practice.objection(false, today.back(95)),
+        cast::CHLOE => practice.objection(true, today.back(210)),
         cast::DILYS => dilys(telling, practice),
         cast::ELIF => elif(telling, person, practice),
         cast::FATIMA => fatima(telling, practice),

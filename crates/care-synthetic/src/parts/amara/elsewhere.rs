@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::clinical::{Allergy, Document, Problem};
 use crate::clinicians::{
-    CARDIOLOGIST, DISTRICT_NURSE, GP, MEMORY_DOCTOR, MEMORY_NURSE, PHYSIOTHERAPIST, PRACTICE_NURSE,
+    DISTRICT_NURSE, GP, MEMORY_DOCTOR, MEMORY_NURSE, PHYSIOTHERAPIST, PRACTICE_NURSE,
     SECOND_DISTRICT_NURSE, SOCIAL_WORKER, THERAPIST,
 };
 use crate::dice::Dice;
@@ -446,32 +446,6 @@ pub(super) fn council(telling: &Telling, person: &Person) -> Vec<Outgoing> {
             (
                 "Carer's assessment",
                 "Offered to Ms Osei-Clarke, accepted, booked",
-            ),
-        ],
-    );
-    sender.answers(
-        "respect",
-        "respect",
-        "ReSPECT summary",
-        today.back(15).at(15, 0),
-        &CARDIOLOGIST,
-        &[
-            (
-                "Summary of health",
-                "Heart failure, kidney disease, early Alzheimer's disease",
-            ),
-            (
-                "What matters most",
-                "Comfort, and being at home with family",
-            ),
-            (
-                "Clinical recommendation",
-                "For treatment of reversible illness in hospital; not for intensive care",
-            ),
-            ("Attempted cardiopulmonary resuscitation", "Not recommended"),
-            (
-                "Where the original form is",
-                "With Mrs Osei, in the kitchen drawer",
             ),
         ],
     );

@@ -7,7 +7,7 @@ use crate::clinicians::{
     ACUTE, CARDIOLOGIST, EMERGENCY, EYES, GERIATRICIAN, GP, ORTHOPAEDIC, RENAL, SECOND_GP,
 };
 use crate::dice::Dice;
-use crate::fhir::FhirSender;
+use crate::fhir::{FhirSender, SNOMED, coded, concept};
 use crate::investigations::{Bedside, laboratory_report, panel};
 use crate::medicines::{Listed, medicine};
 use crate::organisations::{COMMUNITY, PHARMACY, TRUST};
@@ -475,8 +475,37 @@ fn discharge_medicines(telling: &Telling, person: &Person) -> Vec<Outgoing> {
         recorded: today.back(424),
         by: GERIATRICIAN,
     });
+    escalation(telling, &mut sender);
     sender.send(left.at(16, 15));
     sender.out
+}
+
+/// What was agreed should her heart stop or her illness worsen.
+fn escalation(telling: &Telling, sender: &mut FhirSender<'_>) {
+    let day = telling.now.day.back(15);
+    sender.plan(
+        "respect",
+        coded(SNOMED, "1382601000000107", "ReSPECT form"),
+        "ReSPECT form",
+        "For treatment of reversible illness in hospital; not for intensive care; not for attempted cardiopulmonary resuscitation",
+        day,
+        Some(telling.now.day.on(350)),
+        &CARDIOLOGIST,
+        &[
+            ("Summary of health", "Heart failure, kidney disease, early Alzheimer's disease"),
+            ("What matters most", "Comfort, and being at home with family"),
+            ("Clinical recommendation", "Treat reversible illness in hospital; no intensive care"),
+            ("Cardiopulmonary resuscitation", "Not recommended; discussed with Mrs Osei and her daughter"),
+            ("Where the original form is", "With Mrs Osei, in the kitchen drawer"),
+        ],
+    );
+    sender.alert(
+        "flag-respect",
+        ("escalation", "Resuscitation and escalation"),
+        concept("450476008", "Not for cardiopulmonary resuscitation"),
+        day,
+        &CARDIOLOGIST,
+    );
 }
 
 fn base64_of(bytes: &[u8]) -> String {

@@ -208,9 +208,6 @@ fn practice_medicines(telling: &Telling, sender: &mut FhirSender<'_>) {
             reason,
         };
         sender.listed_medicine(&listed);
-        if stopped.is_none() {
-            sender.prescription(&listed, true, "56 days");
-        }
     }
     if let Some(medicine) = medicine("doxycycline") {
         let started = today.back(430);

@@ -104,6 +104,13 @@ impl Decision {
 ///
 /// A protected address is the category `location`: where it must not be seen, it is not in
 /// [`View::categories`].
+///
+/// ```compile_fail
+/// use care_core::access::View;
+/// use care_core::vocabulary::{CategorySet, SensitivitySet};
+///
+/// let mine = View { categories: CategorySet::whole_record(), ..unreachable!() };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     pub(super) categories: CategorySet,

@@ -5,6 +5,7 @@
 //! A code that is on no list is read the same way, so that it gets an answer and not an error.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::reading::{Node, answer_each};
 use crate::vocabulary::{Category, CategorySet, Purpose, Role, Sensitivity};
@@ -27,6 +28,12 @@ pub fn evaluate(text: &str) -> Result<String, EvaluateError> {
         let settings = settings(&node.member("deployment_policy")?)?;
         Ok(Answer::of(&decide(&facts(node)?, &settings)))
     })
+}
+
+/// Writes the facts and the settings a decision was made from, for the audit entry: what
+/// [`evaluate`] reads back gives the same decision.
+pub fn record(facts: &Facts, settings: &Settings) -> String {
+    recorded(facts, settings).to_string()
 }
 
 #[derive(Serialize)]
@@ -205,11 +212,128 @@ fn warrant(node: &Node<'_>) -> Result<Warrant, EvaluateError> {
     })
 }
 
+fn recorded(facts: &Facts, settings: &Settings) -> Value {
+    json!({
+        "user": recorded_user(&facts.user),
+        "patient": recorded_patient(&facts.patient),
+        "relationship": recorded_relationship(facts.relationship),
+        "purpose": facts.purpose.map_or("not on the list", Purpose::code),
+        "permission": facts.permission.code(),
+        "emergency": facts.emergency,
+        "choice": recorded_choice(&facts.choice),
+        "sensitivity_present": codes(facts.sensitivity_present.iter().map(Sensitivity::code)),
+        "break_glass": recorded_break_glass(facts.break_glass.as_ref()),
+        "case_ref": facts.warrant.case_reference,
+        "legal_instrument": facts.warrant.legal_instrument,
+        "public_interest_test": facts.warrant.public_interest_approved.then_some("approved"),
+        "scope": codes(facts.warrant.scope.iter().map(Category::code)),
+        "deployment_policy": recorded_settings(settings),
+    })
+}
+
+fn recorded_user(user: &User) -> Value {
+    let missing = match &user.origin {
+        Origin::Local => &Vec::new(),
+        Origin::Federated { assertion_missing } => assertion_missing,
+    };
+    json!({
+        "role": user.role.map_or("not on the list", Role::code),
+        "org": user.organisation.as_str(),
+        "authenticated": user.authenticated,
+        "org_participating": user.organisation_participating,
+        "is_the_patient": user.is_the_patient,
+        "declared_family_of_patient": user.declared_family,
+        "can_break_seal": user.can_break_seal,
+        "request_origin": if user.origin == Origin::Local { "local" } else { "federated" },
+        "assertion_missing": missing,
+    })
+}
+
+fn recorded_patient(patient: &Patient) -> Value {
+    let days_since = match patient.life {
+        Life::Living => None,
+        Life::Deceased { days_since } => days_since,
+    };
+    let restricted = patient.pds_restricted.then_some("pds_restricted");
+    let watched = patient
+        .heightened_monitoring
+        .then_some("heightened_monitoring");
+    json!({
+        "age": patient.age_years,
+        "deceased": patient.life != Life::Living,
+        "days_since_death": days_since,
+        "flags": codes(restricted.into_iter().chain(watched)),
+        "gillick_competent": patient.gillick_competent,
+        "proxy_agreed": patient.proxy_agreed,
+        "capacity": patient.capacity.map(Capacity::code),
+    })
+}
+
+fn recorded_relationship(relationship: Relationship) -> Value {
+    let days_from_now = match relationship {
+        Relationship::Appointment { days_from_now } => days_from_now,
+        _ => None,
+    };
+    json!({
+        "type": relationship.code(),
+        "verified": relationship.is_verified(),
+        "days_from_now": days_from_now,
+    })
+}
+
+fn recorded_choice(choice: &Choice) -> Value {
+    json!({
+        "connect_care": choice.connect_care.code(),
+        "status": choice.status.code(),
+        "blocked_orgs": codes(choice.blocked_organisations.iter().map(OrganisationCode::as_str)),
+        "withheld_sources": codes(choice.withheld_sources.iter().map(OrganisationCode::as_str)),
+        "gp_dissent": choice.gp_dissent,
+    })
+}
+
+fn recorded_break_glass(glass: Option<&BreakGlass>) -> Value {
+    match glass {
+        None => json!({"requested": false}),
+        Some(glass) => json!({
+            "requested": true,
+            "justification": glass.justification.map(Justification::code),
+            "reason": glass.reason,
+            "target": glass.opens_seal.then_some("seal"),
+        }),
+    }
+}
+
+fn recorded_settings(settings: &Settings) -> Value {
+    json!({
+        "permission": settings.permission.code(),
+        "objection": {
+            "pending_restricts": settings.pending_objection_restricts,
+            "emergency": settings.objection_in_emergency.code(),
+        },
+        "appointment_days_past": settings.appointment_days_past,
+        "appointment_days_ahead": settings.appointment_days_ahead,
+        "days_after_death": settings.days_after_death,
+    })
+}
+
+fn codes<'a>(codes: impl Iterator<Item = &'a str>) -> Value {
+    codes.map(Value::from).collect()
+}
+
 /// The settings named, the model's own for the rest.
 fn settings(node: &Node<'_>) -> Result<Settings, EvaluateError> {
     let objection = node.member("objection")?;
     let model = Settings::default();
+    let days = |name, otherwise| -> Result<u32, EvaluateError> {
+        let days = node.member(name)?.whole()?;
+        Ok(days
+            .and_then(|days| u32::try_from(days).ok())
+            .unwrap_or(otherwise))
+    };
     let settings = Settings {
+        appointment_days_past: days("appointment_days_past", model.appointment_days_past)?,
+        appointment_days_ahead: days("appointment_days_ahead", model.appointment_days_ahead)?,
+        days_after_death: days("days_after_death", model.days_after_death)?,
         permission: node
             .member("permission")?
             .code(PermissionModel::from_code)?

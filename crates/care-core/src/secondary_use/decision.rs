@@ -67,6 +67,12 @@ impl Decision {
 }
 
 /// A cohort that the rules let leave. There is no other way to one than a released [`Decision`].
+///
+/// ```compile_fail
+/// use care_core::secondary_use::{CheckedCohort, Reason};
+///
+/// let mine = CheckedCohort { members: Vec::new(), reason: Reason::Anonymised };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedCohort {
     members: Vec<CohortMember>,

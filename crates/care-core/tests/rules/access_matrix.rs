@@ -125,12 +125,11 @@ fn choice_and_permission(text: &mut String) {
     );
     let _ = writeln!(
         text,
-        "{:52}{:30}{:30}{:30}{}",
+        "{:52}{:30}{:30}{:30}as it is, permission implied",
         "choice, status / permission",
         "as it is",
         "explicit_consent with reason",
-        "emergency, best_interest",
-        "as it is, permission implied"
+        "emergency, best_interest"
     );
     for state in ChoiceState::ALL {
         for status in ChoiceStatus::ALL {

@@ -282,6 +282,31 @@ fn the_same_facts_always_get_the_same_answer() {
 }
 
 #[test]
+fn what_is_recorded_of_a_decision_reproduces_it() {
+    let settings = Settings {
+        permission: PermissionModel::Implied,
+        appointment_days_ahead: 20,
+        days_after_death: 3,
+        ..Settings::default()
+    };
+    let (mut recorded, mut expected) = (Vec::new(), Vec::new());
+    let mut turn = 0;
+    every_view(&every_purpose(), |facts| {
+        turn += 1;
+        if turn % 41 == 0 {
+            recorded.push(json::record(facts, &settings));
+            expected.push(decide(facts, &settings).trace().lines());
+        }
+    });
+    let text = json::evaluate(&format!("[{}]", recorded.join(","))).expect("it can be read");
+    let answers: Vec<serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(answers.len(), expected.len());
+    for ((answer, trace), facts) in answers.iter().zip(expected).zip(recorded) {
+        assert_eq!(answer["trace"], serde_json::json!(trace), "{facts}");
+    }
+}
+
+#[test]
 fn an_explanation_for_the_person_is_one_sentence_without_codes() {
     let settings = Settings::default();
     every_view(&care(), |facts| {

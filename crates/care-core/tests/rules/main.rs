@@ -1,5 +1,13 @@
 //! Tests.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets what it did not expect should stop and say so"
+)]
+
+mod access_documents;
 mod access_examples;
 mod access_facts;
 mod access_matrix;

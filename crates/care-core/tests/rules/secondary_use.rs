@@ -124,6 +124,9 @@ const SITUATIONS: &[(&str, Change)] = &[
         "nobody has a usable number",
         |f| f["patients"] = json!([{"nhs_number": null}, {"nhs_number": "9990000019"}]),
     ),
+    ("the check says nothing of the first", |f| {
+        f["patients"][0]["national_data_opt_out"] = json!(null)
+    }),
     ("the person who opted out has died", |f| {
         f["patients"][1]["deceased"] = json!(true)
     }),

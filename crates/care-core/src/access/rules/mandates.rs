@@ -8,6 +8,10 @@ use crate::access::settings::Settings;
 use crate::vocabulary::{CategorySet, Purpose};
 
 pub(super) fn look(facts: &Facts, _: &Settings, draft: &mut Draft) -> Ruling {
+    draft.used(
+        "purpose",
+        facts.purpose.map_or("not on the list", Purpose::code),
+    );
     let purpose = match facts.purpose {
         Some(
             purpose @ (Purpose::SafeguardingInvestigation

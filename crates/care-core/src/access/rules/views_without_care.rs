@@ -10,6 +10,10 @@ use crate::access::settings::Settings;
 use crate::vocabulary::{Category, CategorySet, Purpose, Role};
 
 pub(super) fn look(facts: &Facts, _: &Settings, draft: &mut Draft) -> Ruling {
+    draft.used(
+        "purpose",
+        facts.purpose.map_or("not on the list", Purpose::code),
+    );
     match facts.purpose {
         Some(Purpose::AuditReview) => {
             draft.categories = CategorySet::EMPTY.with(Category::AccessLog);

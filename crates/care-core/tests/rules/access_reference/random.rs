@@ -20,7 +20,7 @@ impl Dice {
 
     /// True once in so many throws.
     fn once_in(&mut self, throws: u64) -> bool {
-        self.next() % throws == 0
+        self.next().is_multiple_of(throws)
     }
 
     fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {

@@ -58,6 +58,9 @@ impl Story {
     }
 
     /// Everything every system sends, in order.
+    ///
+    /// Control ids and source ids come from the seed alone: the same story told at another `now` has
+    /// other bytes under the same ids, so tell a story into a store once, or take another seed.
     pub fn messages(&self) -> Messages {
         Messages {
             telling: self.telling(),

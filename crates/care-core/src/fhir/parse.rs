@@ -564,20 +564,21 @@ impl<'a> Parser<'a> {
 #[derive(Default)]
 struct Members {
     list: Vec<(Cow<'static, str>, Json)>,
-    seen: HashSet<Cow<'static, str>>,
+    seen: HashSet<String>,
 }
 
 const COMPARE_ONE_BY_ONE: usize = 32;
 
 impl Members {
-    fn has(&mut self, name: &Cow<'static, str>) -> bool {
+    /// Whether the name was seen before; remembers it.
+    fn has(&mut self, name: &str) -> bool {
         if self.list.len() < COMPARE_ONE_BY_ONE {
             return self.list.iter().any(|(other, _)| other == name);
         }
         if self.seen.is_empty() {
-            self.seen = self.list.iter().map(|(name, _)| name.clone()).collect();
+            self.seen = self.list.iter().map(|(name, _)| name.to_string()).collect();
         }
-        !self.seen.insert(name.clone())
+        !self.seen.insert(name.to_owned())
     }
 }
 

@@ -154,6 +154,24 @@ fn nothing_is_guessed_about_whose_record_an_item_belongs_to() {
 }
 
 #[test]
+fn an_item_that_names_nobody_is_theirs_only_in_a_message_or_document_about_one_person() {
+    for (kind, drafts) in [
+        ("collection", 1),
+        ("searchset", 1),
+        ("message", 2),
+        ("document", 2),
+    ] {
+        let text = format!(
+            r#"{{"resourceType":"Bundle","type":"{kind}","entry":[
+            {{"resource":{{"resourceType":"Patient","id":"a"}}}},
+            {{"resource":{{"resourceType":"Observation","id":"3","status":"final","code":{{"text":"x"}}}}}}]}}"#
+        );
+        let mapped = map(&text).expect(kind);
+        assert_eq!(mapped[0].drafts.len(), drafts, "{kind}");
+    }
+}
+
+#[test]
 fn a_resource_alone_names_its_person_in_any_of_the_forms_sources_use() {
     let number = "https://fhir.nhs.uk/Id/nhs-number|9990000018";
     for (subject, key, has_number) in [

@@ -1,4 +1,10 @@
-//! Tests.
+//! Tests of the rules that hold across modules: tables, properties and pairs of files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests: a panic is how a test fails"
+)]
 
 #![allow(
     clippy::expect_used,

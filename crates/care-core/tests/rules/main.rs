@@ -5,7 +5,6 @@
     clippy::panic,
     reason = "helpers of tests: a panic is how a test fails"
 )]
-
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,

@@ -224,6 +224,30 @@ fn a_resource_alone_names_its_person_in_any_of_the_forms_sources_use() {
 }
 
 #[test]
+fn a_file_belongs_to_whom_its_document_is_about_and_own_addresses_are_followed() {
+    let text = r#"{"resourceType":"Bundle","type":"collection","entry":[
+        {"fullUrl":"https://trust.example/fhir/Binary/b","resource":{"resourceType":"Binary","id":"b","contentType":"text/plain","data":"aGk="}},
+        {"fullUrl":"https://trust.example/fhir/DocumentReference/d","resource":{"resourceType":"DocumentReference","id":"d","status":"current",
+          "subject":{"reference":"https://trust.example/fhir/Patient/p"},"content":[{"attachment":{"url":"Binary/b"}}]}},
+        {"resource":{"resourceType":"Binary","id":"stray","contentType":"text/plain","data":"aGk="}}]}"#;
+    let mapped = map(text).expect("kept");
+    assert_eq!(mapped[0].subject.as_ref().unwrap().source_key, "p");
+    let types: Vec<&str> = mapped[0]
+        .drafts
+        .iter()
+        .map(|draft| draft.resource_type.name())
+        .collect();
+    assert_eq!(types, ["Binary", "DocumentReference"]);
+    assert_eq!(
+        mapped[0].drafts[1]
+            .body
+            .text_at(&["content", "attachment", "url"]),
+        Some("urn:connect-care:source:Binary/b")
+    );
+    assert_eq!(mapped[1].issues[0].place, "Bundle.entry[2].resource");
+}
+
+#[test]
 fn a_number_that_fails_modulus_11_is_kept_as_unusable() {
     let text = r#"{"resourceType":"Patient","id":"p","identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000019"}]}"#;
     let mapped = map(text).expect("kept");

@@ -133,16 +133,14 @@ struct Taking<'a> {
 
 impl<'a> Taking<'a> {
     fn new(parts: &'a Parts, delivery: &'a FhirDelivery<'a>, word: Word) -> Self {
-        let mut whole = Vec::with_capacity(delivery.body.len() + delivery.path.len() + 8);
-        whole.extend_from_slice(method(delivery.method).as_bytes());
-        whole.push(b' ');
-        whole.extend_from_slice(delivery.path.as_bytes());
-        whole.push(b'\n');
-        whole.extend_from_slice(delivery.body);
-        let digest = digest(&whole);
         let control_id = match delivery.request_id {
             Some(id) if !id.is_empty() && id.len() <= 200 => id.to_owned(),
-            _ => format!("sha256:{}", short(&digest)),
+            _ => {
+                let mut whole =
+                    format!("{} {}\n", method(delivery.method), delivery.path).into_bytes();
+                whole.extend_from_slice(delivery.body);
+                format!("sha256:{}", short(&digest(&whole)))
+            }
         };
         Self {
             parts,
@@ -154,7 +152,7 @@ impl<'a> Taking<'a> {
                 source: Some(delivery.source),
                 sender: delivery.client.to_owned(),
                 control_id,
-                digest,
+                digest: digest(delivery.body),
                 received_at: parts.clock.now(),
                 kind: format!("{} {}", method(delivery.method), target(delivery)),
                 body: delivery.body,

@@ -51,6 +51,8 @@ pub(super) struct Filed {
     /// What spoke for the links.
     pub evidence: Vec<&'static str>,
     pub changes_standing: bool,
+    /// The source is a GP practice.
+    pub gp_sourced: bool,
 }
 
 /// Why nothing could be filed.
@@ -71,7 +73,10 @@ impl Filing<'_> {
     /// Files everything; the order of people is kept, things about nobody first, because others
     /// point at them.
     pub fn file(&self, all: Vec<Mapped>) -> Result<Filed, NotFiled> {
-        let mut filed = Filed::default();
+        let mut filed = Filed {
+            gp_sourced: self.sender.kind == OrganisationKind::Practice,
+            ..Filed::default()
+        };
         let shared: HashSet<(ResourceType, ItemId)> = all
             .iter()
             .filter(|mapped| mapped.subject.is_none())

@@ -110,7 +110,7 @@ const CONFIDENTIALITY_SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/v3-C
 /// The bytes to keep: type, id, meta, then everything else as it was sent. `meta` names the source
 /// and not the delivery, so that the same content sent again has the same bytes; the delivery is in
 /// the Provenance and in the audit entry.
-fn body(
+pub(super) fn body(
     resource_type: ResourceType,
     id: &str,
     resource: Json,

@@ -20,8 +20,11 @@ mod future;
 mod item;
 mod keep;
 mod lanes;
+mod provenance;
 mod references;
 mod replay;
+#[cfg(test)]
+mod tests;
 mod v2;
 
 use std::sync::Arc;

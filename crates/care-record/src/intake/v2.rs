@@ -8,6 +8,7 @@ use care_core::vocabulary::{OdsCode, OrganisationKind};
 use super::filing::{Filed, Filing, NotFiled};
 use super::future::is_future;
 use super::keep::{Received, Seen, answer_id, digest, seen, short};
+use super::provenance::{Origin, provenances};
 use super::{DeliveryOutcome, Parts, Senders, V2Answer, V2Delivery, reason};
 use crate::identity::Sender;
 use crate::store::{Change, Commit, StoreError};
@@ -431,7 +432,19 @@ pub(super) fn kept(
 ) -> Commit {
     let mut changes = Vec::with_capacity(filed.changes.len() + filed.worklist.len() + 2);
     changes.push(received.keep(outcome, answer, filed.person, issues));
-    changes.extend(filed.changes);
+    if let Some(source) = received.source {
+        let origin = Origin {
+            source,
+            gp_sourced: filed.gp_sourced,
+            sender: &received.sender,
+            control_id: &received.control_id,
+            kind: &received.kind,
+            received_at: received.received_at,
+        };
+        let provenances = provenances(&filed.changes, &origin);
+        changes.extend(filed.changes);
+        changes.extend(provenances);
+    }
     if !filed.future.is_empty() {
         let row = received.row(WorklistKind::DataQuality, filed.person, issues);
         changes.push(Change::Worklist(row));

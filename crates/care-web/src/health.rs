@@ -130,24 +130,6 @@ pub const OPERATIONS: &[(&str, &str, &str, Access)] = &[
         "A resource from a source, under its own id",
         Access::System,
     ),
-    (
-        "/fhir/R4/{type}/{id}",
-        "get",
-        "One item, as its reader may see it",
-        Access::Person,
-    ),
-    (
-        "/fhir/R4/{type}",
-        "get",
-        "Items of one person (parameter patient), as their reader may see them",
-        Access::Person,
-    ),
-    (
-        "/fhir/R4/Patient/{id}/$everything",
-        "get",
-        "Everything of one person, as their reader may see it",
-        Access::Person,
-    ),
 ];
 
 /// How to be let in.
@@ -157,8 +139,6 @@ pub enum Access {
     Open,
     /// With a system's token.
     System,
-    /// With a person's token.
-    Person,
 }
 
 async fn openapi() -> Json<serde_json::Value> {
@@ -167,7 +147,6 @@ async fn openapi() -> Json<serde_json::Value> {
         let security = match access {
             Access::Open => json!([]),
             Access::System => json!([{ "bearer": ["system/*.cu"] }]),
-            Access::Person => json!([{ "bearer": ["user/*.rs"] }]),
         };
         let names = path
             .split('/')

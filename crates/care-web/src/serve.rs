@@ -1,12 +1,11 @@
 //! The sockets: HTTP with every face behind it, and the MLLP listener; until told to stop.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -117,10 +116,11 @@ pub fn router(state: Shared) -> Router {
     Router::new()
         .merge(signin::router(demo))
         .merge(health::router())
-        .merge(fhir_api::router(state.config.fhir.max_body_bytes))
+        .merge(fhir_api::router())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(state.clone(), signin::guard))
+        .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(state.config.fhir.max_body_bytes))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,

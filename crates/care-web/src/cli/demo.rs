@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -124,10 +124,23 @@ async fn tell_story(
     );
     let story = Story::new(told.seed, told.people, told.now);
     let feeds = Feeds::new(config, keys)?;
-    let progress = Arc::new(Progress::new("messages sent"));
-    feeds.send(&story, told.now, &progress).await?;
-    progress.end();
-    let (count, took) = progress.total();
+    let tally = Arc::new(Tally {
+        sent: Progress::new("messages sent"),
+        refused: Mutex::default(),
+    });
+    feeds.send(&story, told.now, &tally).await?;
+    tally.sent.end();
+    for ((feed, answer, why), count) in tally
+        .refused
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .iter()
+    {
+        eprintln!(
+            "{count} messages of {feed} were answered {answer} and wait on a worklist: {why}"
+        );
+    }
+    let (count, took) = tally.sent.total();
     eprintln!(
         "{count} messages were sent and acknowledged in {:.0} s.",
         took.as_secs_f64()
@@ -166,16 +179,11 @@ impl Feeds {
 
     /// Sends everything. The past goes in several lanes a feed, one person always in the same lane;
     /// the last days, in which people alternate, go in one lane a feed after it.
-    async fn send(
-        &self,
-        story: &Story,
-        now: Timestamp,
-        progress: &Arc<Progress>,
-    ) -> anyhow::Result<()> {
+    async fn send(&self, story: &Story, now: Timestamp, tally: &Arc<Tally>) -> anyhow::Result<()> {
         let recent = now
             .saturating_sub(SignedDuration::from_hours(48))
             .unwrap_or(now);
-        let mut lanes = Lanes::new(self, progress.clone());
+        let mut lanes = Lanes::new(self, tally.clone());
         let mut in_the_past = true;
         let mut messages = story.messages();
         while let Some(outgoing) = messages.next() {
@@ -196,18 +204,32 @@ impl Feeds {
     }
 }
 
+/// What was sent, and what was answered with a reason instead of being taken.
+struct Tally {
+    sent: Progress,
+    refused: Mutex<BTreeMap<(&'static str, String, String), u64>>,
+}
+
+impl Tally {
+    fn refuse(&self, feed: &'static str, answer: &str, why: &str) {
+        let mut all = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = why.chars().take(300).collect();
+        *all.entry((feed, answer.to_owned(), why)).or_default() += 1;
+    }
+}
+
 struct Lanes<'f> {
     feeds: &'f Feeds,
-    progress: Arc<Progress>,
+    tally: Arc<Tally>,
     open: BTreeMap<(&'static str, u32), mpsc::Sender<Outgoing>>,
     work: tokio::task::JoinSet<anyhow::Result<()>>,
 }
 
 impl<'f> Lanes<'f> {
-    fn new(feeds: &'f Feeds, progress: Arc<Progress>) -> Self {
+    fn new(feeds: &'f Feeds, tally: Arc<Tally>) -> Self {
         Self {
             feeds,
-            progress,
+            tally,
             open: BTreeMap::new(),
             work: tokio::task::JoinSet::new(),
         }
@@ -228,7 +250,7 @@ impl<'f> Lanes<'f> {
                 outgoing.feed,
                 signing,
                 receiver,
-                self.progress.clone(),
+                self.tally.clone(),
             ));
             self.open.insert(key, sender);
         }
@@ -254,7 +276,7 @@ async fn lane_work(
     feed: &'static str,
     key: Arc<SigningKey>,
     mut messages: mpsc::Receiver<Outgoing>,
-    progress: Arc<Progress>,
+    tally: Arc<Tally>,
 ) -> anyhow::Result<()> {
     let mut fhir = FhirClient::new(&base_url, feed, key)?;
     let mut v2: Option<MllpClient> = None;
@@ -268,21 +290,21 @@ async fn lane_work(
                 let answer = client.send(&bytes).await?;
                 let code = ack_code(&answer);
                 if code != "AA" {
-                    bail!("{feed} was answered {code}: {}", words_of(&answer));
+                    tally.refuse(feed, &code, &words_of(&answer));
                 }
                 v2 = Some(client);
             }
             Payload::Fhir(bundle) => {
                 let (status, body) = fhir.transaction(bundle, SystemClock.now()).await?;
+                if status == 401 || status == 503 {
+                    bail!("{feed} was answered {status}; stop, and start again");
+                }
                 if status >= 300 {
-                    bail!(
-                        "{feed} was answered {status}: {}",
-                        body.chars().take(600).collect::<String>()
-                    );
+                    tally.refuse(feed, &status.to_string(), &body);
                 }
             }
         }
-        progress.one(String::new);
+        tally.sent.one(String::new);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ pub mod demo;
 mod demo_config;
 mod feed_client;
 mod files;
+mod load;
 mod progress;
 mod send;
 mod serve;
@@ -41,6 +42,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Start for production
     Serve(serve::ServeArgs),
+    /// Take in files through the same intake as the feeds
+    Load(load::LoadArgs),
     /// Send HL7 v2 files to an MLLP listener and wait for each answer
     Send(send::SendArgs),
     /// A bearer token for the FHIR API; demonstration only
@@ -91,6 +94,7 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Load(args) => load::run(args),
         Command::Send(args) => send::run(args),
         Command::Token(args) => token::run(args),
         Command::Access(command) => decide::access(command),

@@ -3,11 +3,17 @@
 mod metadata;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post, put};
 
+use crate::feeds;
 use crate::state::Shared;
 
 /// The addresses of this face.
-pub fn router(_max_body_bytes: usize) -> Router<Shared> {
-    Router::new().route("/fhir/R4/metadata", get(metadata::show))
+pub fn router() -> Router<Shared> {
+    Router::new()
+        .route("/fhir/R4/metadata", get(metadata::show))
+        .route("/fhir/R4", post(feeds::fhir::base))
+        .route("/fhir/R4/", post(feeds::fhir::base))
+        .route("/fhir/R4/{type}", post(feeds::fhir::create))
+        .route("/fhir/R4/{type}/{id}", put(feeds::fhir::update))
 }

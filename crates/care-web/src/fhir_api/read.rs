@@ -1,0 +1,294 @@
+//! Reading: one item, the items of a person by type, everything of a person. What leaves is what
+//! `Disclosure` gave, after its entry is durable.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use care_core::fhir::ResourceType;
+use care_core::vocabulary::NhsNumber;
+use care_record::Caller;
+use care_record::disclosure::{
+    Disclosed, DisclosureError, FhirAsk, FhirPage, FhirResource, Refusal, Stated,
+};
+
+use crate::problem::{ApiProblem, Problem};
+use crate::signin::Bearer;
+use crate::signin::tokens::PersonClaims;
+use crate::state::Shared;
+
+/// The most items on one page, whatever `_count` asks.
+const MOST_ITEMS: usize = 1000;
+
+/// `GET /fhir/R4/{type}/{id}`.
+pub async fn read(
+    State(state): State<Shared>,
+    Path((kind, id)): Path<(String, String)>,
+    who: Bearer,
+) -> Result<Response, ApiProblem> {
+    let (caller, ask) = person(who)?;
+    let kind = type_of(&kind)?;
+    let disclosure = state.record.disclosure();
+    let found = crate::blocking(move || disclosure.fhir_read(&caller, &ask, kind, &id)).await?;
+    Ok(resource(found.map_err(problem)?))
+}
+
+/// `GET /fhir/R4/{type}`.
+pub async fn search(
+    State(state): State<Shared>,
+    Path(kind): Path<String>,
+    RawQuery(query): RawQuery,
+    who: Bearer,
+) -> Result<Response, ApiProblem> {
+    let (caller, ask) = person(who)?;
+    let kind = type_of(&kind)?;
+    let query = Query::read(query.as_deref().unwrap_or_default(), &state)?;
+    let Some(patient) = query.patient.clone() else {
+        return Err(Problem::invalid(
+            "A search needs the parameter patient",
+            "Items are read for one person at a time: add patient=Patient/{id}. A Patient is found by NHS number with POST Patient/_search and identifier.",
+        )
+        .into());
+    };
+    page(&state, caller, ask, patient, vec![kind], query, kind.name()).await
+}
+
+/// `GET /fhir/R4/Patient/{id}/$everything`.
+pub async fn everything(
+    State(state): State<Shared>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    who: Bearer,
+) -> Result<Response, ApiProblem> {
+    let (caller, ask) = person(who)?;
+    let query = Query::read(query.as_deref().unwrap_or_default(), &state)?;
+    let address = format!("Patient/{id}/$everything");
+    page(&state, caller, ask, id, Vec::new(), query, &address).await
+}
+
+/// `POST /fhir/R4/Patient/_search`: by NHS number, in the body, so that no number stands in an address.
+pub async fn find(
+    State(state): State<Shared>,
+    who: Bearer,
+    body: String,
+) -> Result<Response, ApiProblem> {
+    let (caller, ask) = person(who)?;
+    let identifier = form_urlencoded::parse(body.as_bytes())
+        .find(|(name, _)| name == "identifier")
+        .map(|(_, value)| value.into_owned());
+    let number = identifier
+        .as_deref()
+        .map(|text| text.rsplit('|').next().unwrap_or_default())
+        .and_then(|text| NhsNumber::parse(text).ok())
+        .ok_or_else(|| {
+            Problem::invalid(
+                "A Patient is found by NHS number",
+                "Send identifier with the ten digits of a valid NHS number in the form body.",
+            )
+        })?;
+    let disclosure = state.record.disclosure();
+    let found = crate::blocking(move || disclosure.fhir_find(&caller, &ask, number)).await?;
+    let resources: Vec<FhirResource> = found.map_err(problem)?.into_inner().into_iter().collect();
+    let total = resources.len();
+    let base = format!("{}/fhir/R4", state.config.server.base_url);
+    let links = [("self", format!("{base}/Patient/_search"))];
+    Ok(fhir_json(bundle(&base, total, &links, &resources)))
+}
+
+/// Parameters of a search.
+#[derive(Debug, Clone, Default)]
+struct Query {
+    patient: Option<String>,
+    count: usize,
+    after: Option<String>,
+}
+
+impl Query {
+    fn read(text: &str, state: &Shared) -> Result<Self, ApiProblem> {
+        let mut query = Self {
+            count: state.config.fhir.page_items,
+            ..Self::default()
+        };
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            match name.as_ref() {
+                "patient" | "subject" => {
+                    query.patient =
+                        Some(value.strip_prefix("Patient/").unwrap_or(&value).to_owned());
+                }
+                "_count" => {
+                    let count: usize = value.parse().map_err(|_| {
+                        Problem::invalid(
+                            "_count is a whole number",
+                            "Leave it out to get the usual page.",
+                        )
+                    })?;
+                    query.count = count.clamp(1, MOST_ITEMS);
+                }
+                "page" => query.after = Some(value.into_owned()),
+                "_format" => {}
+                _ => {
+                    return Err(Problem::new(
+                        StatusCode::BAD_REQUEST,
+                        "not-supported",
+                        "This search parameter is not supported",
+                        "Supported are patient and _count; /fhir/R4/metadata lists them. A parameter that were passed over would give more than was asked.",
+                    )
+                    .into());
+                }
+            }
+        }
+        Ok(query)
+    }
+}
+
+async fn page(
+    state: &Shared,
+    caller: Caller,
+    ask: FhirAsk,
+    patient: String,
+    types: Vec<ResourceType>,
+    query: Query,
+    address: &str,
+) -> Result<Response, ApiProblem> {
+    let disclosure = state.record.disclosure();
+    let (count, after, person) = (query.count, query.after.clone(), patient.clone());
+    let found = crate::blocking(move || {
+        disclosure.fhir_search(&caller, &ask, &person, &types, count, after.as_deref())
+    })
+    .await?;
+    let found: FhirPage = found.map_err(problem)?.into_inner();
+    let base = format!("{}/fhir/R4", state.config.server.base_url);
+    // Our person key is opaque, so it may stand in an address (screens, R3).
+    let link = |after: Option<&str>| {
+        let mut pairs = form_urlencoded::Serializer::new(String::new());
+        if !address.contains('$') {
+            pairs.append_pair("patient", &patient);
+        }
+        pairs.append_pair("_count", &count.to_string());
+        if let Some(after) = after {
+            pairs.append_pair("page", after);
+        }
+        format!("{base}/{address}?{}", pairs.finish())
+    };
+    let mut links = vec![("self", link(query.after.as_deref()))];
+    if let Some(next) = &found.next {
+        links.push(("next", link(Some(next))));
+    }
+    Ok(fhir_json(bundle(
+        &base,
+        found.total,
+        &links,
+        &found.resources,
+    )))
+}
+
+/// A searchset Bundle. The bodies are written as they were stored: their numbers keep their text.
+fn bundle(
+    base: &str,
+    total: usize,
+    links: &[(&str, String)],
+    resources: &[FhirResource],
+) -> Vec<u8> {
+    let links: Vec<_> = links
+        .iter()
+        .map(|(relation, url)| serde_json::json!({ "relation": relation, "url": url }))
+        .collect();
+    let head = format!(
+        "{{\"resourceType\":\"Bundle\",\"type\":\"searchset\",\"total\":{total},\"link\":{}",
+        serde_json::Value::from(links)
+    );
+    let mut out = head.into_bytes();
+    for (place, one) in resources.iter().enumerate() {
+        out.extend_from_slice(if place == 0 { b",\"entry\":[" } else { b"," });
+        out.extend_from_slice(
+            format!(
+                "{{\"fullUrl\":\"{base}/{}/{}\",\"resource\":",
+                one.resource_type, one.id
+            )
+            .as_bytes(),
+        );
+        out.extend_from_slice(&one.body);
+        out.extend_from_slice(b",\"search\":{\"mode\":\"match\"}}");
+    }
+    out.extend_from_slice(if resources.is_empty() { b"}" } else { b"]}" });
+    out
+}
+
+fn fhir_json(body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/fhir+json")], body).into_response()
+}
+
+fn resource(found: Disclosed<FhirResource>) -> Response {
+    let found = found.into_inner();
+    let headers = [
+        (header::CONTENT_TYPE, "application/fhir+json".to_owned()),
+        (header::ETAG, format!("W/\"{}\"", found.version)),
+    ];
+    (headers, found.body).into_response()
+}
+
+fn type_of(name: &str) -> Result<ResourceType, ApiProblem> {
+    ResourceType::from_name(name).ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not-supported",
+            "R4 has no resource of this type",
+            "Check the spelling; types begin with a capital letter.",
+        )
+        .into()
+    })
+}
+
+/// The person a token speaks for, and what it asks with.
+fn person(who: Bearer) -> Result<(Caller, FhirAsk), ApiProblem> {
+    let Bearer::Person { caller, stated } = who else {
+        return Err(Problem::forbidden(
+            "Sources send and do not read",
+            "Reading needs the token of a person.",
+        )
+        .into());
+    };
+    Ok((caller, ask(*stated)?))
+}
+
+fn ask(stated: PersonClaims) -> Result<FhirAsk, ApiProblem> {
+    let only_person = stated.patient.as_deref().map(NhsNumber::parse).transpose();
+    let unreadable = |_| {
+        Problem::login(
+            "The token is not accepted",
+            "The person it names has no valid NHS number. Get a new one.",
+        )
+    };
+    Ok(FhirAsk {
+        only_person: only_person.map_err(unreadable)?,
+        stated: Stated {
+            purpose: stated.purpose,
+            permission: stated.permission,
+            break_glass: stated.break_glass,
+            case: None,
+        },
+    })
+}
+
+/// Hidden and absent read the same.
+fn problem(error: DisclosureError) -> Problem {
+    match error {
+        DisclosureError::Refused(refusal) => refused(&refusal),
+        DisclosureError::NotThere | DisclosureError::VisitEnded => Problem::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "Not available through Connect Care",
+            "Nothing is there under this address for this token. Find the person again, and check what the token is for.",
+        ),
+        DisclosureError::Unclear(what) => {
+            Problem::invalid("The request cannot be understood", what)
+        }
+        DisclosureError::Unavailable(cause) => Problem::unavailable(cause),
+    }
+}
+
+fn refused(_refusal: &Refusal) -> Problem {
+    Problem::forbidden(
+        "Not available through Connect Care",
+        "The rules do not allow this view. Check purpose, permission and relationship; connect-care access explain shows the rules.",
+    )
+}

@@ -10,6 +10,9 @@ mod clock;
 mod directory;
 mod identity;
 mod intake;
+mod jobs;
+pub mod ledger;
+pub mod operations;
 mod record;
 mod sessions;
 mod store;
@@ -26,6 +29,8 @@ pub use intake::{
     DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, FileDelivery, FileResult,
     Intake, ReplayError, Senders, V2Answer, V2Delivery,
 };
+pub use ledger::Ledger;
+pub use operations::Operations;
 pub use record::{OpenError, Options, Record};
 pub use sessions::{SessionError, SessionRecord, Sessions};
 pub use worklists::{FeedSummary, OpenRow, Waiting, WorklistError, WorklistKind, Worklists};

@@ -5,9 +5,13 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use care_core::access::Settings;
 use care_core::labelling::CodeLists;
 use rusqlite::Connection;
 
+use crate::jobs::Rounds;
+use crate::ledger::{self, Ledger, Log, SigningKey};
+use crate::operations::Operations;
 use crate::store::sqlite::connection::{self, FileHeader};
 use crate::store::sqlite::{FILE, SqliteStore, Tuning};
 use crate::store::{Store, StoreError};
@@ -29,6 +33,10 @@ pub struct Options {
     pub code_lists: CodeLists,
     /// Where signed checkpoints are copied, outside the data directory.
     pub witness: Option<PathBuf>,
+    /// The settings of the access rules.
+    pub settings: Settings,
+    /// The key that signs the audit log's checkpoints; `None`: the data directory's own.
+    pub signing_key: Option<SigningKey>,
     /// Bytes held back for the audit entries of reads when the disk is full. 0: none.
     pub reserve_bytes: u64,
 }
@@ -43,6 +51,8 @@ impl Options {
             registry: Directory::default(),
             code_lists: CodeLists::shipped().clone(),
             witness: None,
+            settings: Settings::default(),
+            signing_key: None,
             reserve_bytes: Tuning::default().reserve_bytes,
         }
     }
@@ -100,10 +110,35 @@ pub(crate) struct Inner {
     pub directory: Directory,
     /// The one intake: its lanes are shared by every clone.
     pub intake: crate::Intake,
+    /// The settings of the access rules.
+    pub settings: Settings,
     /// The engine itself, for upkeep.
     pub engine: Arc<SqliteStore>,
-    /// Held until the record is closed.
+    /// The audit log's signed states.
+    pub log: Arc<Log>,
+    /// Where it all lies.
+    pub data_directory: PathBuf,
+    rounds: Rounds,
+    /// Held as long as anything of the record is.
     _lock: File,
+}
+
+impl Inner {
+    /// Closing a second time does nothing.
+    fn close(&self) {
+        self.rounds.stop();
+        match self.log.checkpoint() {
+            Ok(_) | Err(StoreError::Closed) => {}
+            Err(error) => tracing::error!(%error, "the audit log was not signed at the close"),
+        }
+        self.engine.close();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
 /// An open record. Cheap to clone; the last clone to go closes it.
@@ -123,7 +158,9 @@ impl Record {
         };
         fs::create_dir_all(&options.directory).map_err(unusable)?;
         let lock = lock(&options.directory)?;
-        let connection = open_database(&options.directory.join(FILE))?;
+        let (connection, _) = open_database(&options.directory.join(FILE))?;
+        let key = ledger::signing_key(&options.directory, options.signing_key.clone());
+        let key = key.map_err(unusable)?;
         let tuning = Tuning {
             reserve_bytes: options.reserve_bytes,
             ..Tuning::default()
@@ -135,22 +172,40 @@ impl Record {
             options.registry.clone(),
             options.code_lists,
         );
+        let log = Log::open(engine.clone(), options.clock.clone(), &key, options.witness)?;
+        let log = Arc::new(log);
+        let rounds = Rounds::start(engine.clone(), log.clone(), options.clock.clone());
+        let rounds = rounds.map_err(|error| OpenError::Engine(Box::new(error)))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 intake,
                 store: engine.clone(),
                 clock: options.clock,
                 directory: options.registry,
+                settings: options.settings,
                 engine,
+                log,
+                data_directory: options.directory,
+                rounds,
                 _lock: lock,
             }),
         })
     }
 
-    /// Writes what waits, empties the write-ahead log and closes. Handles that are still held answer
-    /// with an error from now on.
+    /// Signs the log, writes what waits, empties the write-ahead log and closes. Handles that are still
+    /// held answer with an error from now on.
     pub fn close(&self) {
-        self.inner.engine.close();
+        self.inner.close();
+    }
+
+    /// The audit log's checkpoints.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::new(self.inner.log.clone())
+    }
+
+    /// The store's upkeep.
+    pub fn operations(&self) -> Operations {
+        Operations::new(self.inner.clone())
     }
 
     /// Sign-in sessions.
@@ -205,8 +260,9 @@ pub(crate) fn lock(directory: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Opens the database for writing with its schema up to date, or refuses.
-pub(crate) fn open_database(path: &Path) -> Result<Connection, OpenError> {
+/// Opens the database for writing with its schema up to date, or refuses. Also gives how many
+/// migrations were applied.
+pub(crate) fn open_database(path: &Path) -> Result<(Connection, usize), OpenError> {
     let engine = |error: rusqlite::Error| OpenError::Engine(Box::new(error));
     // The header is read before anything is set, so that a foreign or newer file stays as it is.
     let look = Connection::open(path).map_err(engine)?;
@@ -221,6 +277,6 @@ pub(crate) fn open_database(path: &Path) -> Result<Connection, OpenError> {
         FileHeader::Empty | FileHeader::Ours { .. } => drop(look),
     }
     let mut connection = connection::writing(path).map_err(engine)?;
-    connection::migrate(&mut connection)?;
-    Ok(connection)
+    let applied = connection::migrate(&mut connection)?;
+    Ok((connection, applied))
 }

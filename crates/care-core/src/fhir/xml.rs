@@ -174,7 +174,8 @@ fn read_tree(text: &str, limits: Limits) -> Result<Node<'_>, XmlError> {
         open: Vec::new(),
         root: None,
         values_left: limits.values,
-        depth: limits.depth,
+        // An element becomes at most an object in a list, and the JSON must stay readable too.
+        depth: limits.depth / 2,
     };
     // Where the narrative that is now open began, and how many elements stood open then.
     let mut narrative: Option<(usize, usize)> = None;
@@ -465,5 +466,8 @@ mod tests {
         let deep = "<a>".repeat(100_000);
         let error = parse(deep.as_bytes(), Limits::default()).expect_err("deep");
         assert!(error.what.contains("deeper"));
+        let allowed = format!("{}{}", "<a><a/>".repeat(48), "</a>".repeat(48));
+        let json = json(&format!("<Patient>{allowed}</Patient>"));
+        assert!(Json::parse(json.as_bytes(), Limits::default()).is_ok());
     }
 }

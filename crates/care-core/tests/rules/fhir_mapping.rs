@@ -7,6 +7,8 @@ use care_core::mapping::fhir::{FhirContext, Refusal, map_fhir};
 use care_core::mapping::{Mapped, Subject};
 use care_core::vocabulary::{InvolvementKind, OdsCode, OrganisationKind};
 
+use proptest::prelude::*;
+
 use crate::printed;
 
 fn map_from(kind: OrganisationKind, text: &str) -> Result<Vec<Mapped>, Refusal> {
@@ -222,6 +224,30 @@ fn a_resource_alone_names_its_person_in_any_of_the_forms_sources_use() {
 }
 
 #[test]
+fn a_file_belongs_to_whom_its_document_is_about_and_own_addresses_are_followed() {
+    let text = r#"{"resourceType":"Bundle","type":"collection","entry":[
+        {"fullUrl":"https://trust.example/fhir/Binary/b","resource":{"resourceType":"Binary","id":"b","contentType":"text/plain","data":"aGk="}},
+        {"fullUrl":"https://trust.example/fhir/DocumentReference/d","resource":{"resourceType":"DocumentReference","id":"d","status":"current",
+          "subject":{"reference":"https://trust.example/fhir/Patient/p"},"content":[{"attachment":{"url":"Binary/b"}}]}},
+        {"resource":{"resourceType":"Binary","id":"stray","contentType":"text/plain","data":"aGk="}}]}"#;
+    let mapped = map(text).expect("kept");
+    assert_eq!(mapped[0].subject.as_ref().unwrap().source_key, "p");
+    let types: Vec<&str> = mapped[0]
+        .drafts
+        .iter()
+        .map(|draft| draft.resource_type.name())
+        .collect();
+    assert_eq!(types, ["Binary", "DocumentReference"]);
+    assert_eq!(
+        mapped[0].drafts[1]
+            .body
+            .text_at(&["content", "attachment", "url"]),
+        Some("urn:connect-care:source:Binary/b")
+    );
+    assert_eq!(mapped[1].issues[0].place, "Bundle.entry[2].resource");
+}
+
+#[test]
 fn a_number_that_fails_modulus_11_is_kept_as_unusable() {
     let text = r#"{"resourceType":"Patient","id":"p","identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000019"}]}"#;
     let mapped = map(text).expect("kept");
@@ -355,5 +381,70 @@ fn what_is_no_care_record_is_refused_by_name_with_a_way_to_mend_it() {
         let outcome = refusal.outcome();
         assert_eq!(outcome.text_at(&["resourceType"]), Some("OperationOutcome"));
         assert_eq!(care_core::fhir::validate_structure(&outcome), []);
+    }
+}
+
+proptest! {
+    /// One member taken away, or one value changed for another kind, anywhere in a good delivery.
+    #[test]
+    fn no_damage_to_a_delivery_panics_and_every_answer_is_valid(
+        place in 0usize..400,
+        damage in 0usize..6,
+    ) {
+        let mut json = Json::parse(
+            include_bytes!("fhir-mapping/hospital-transaction.json"),
+            Limits::default(),
+        )
+        .unwrap();
+        let mut left = place;
+        damage_at(&mut json, &mut left, damage);
+        match map(&json.to_string()) {
+            Ok(mapped) => {
+                for draft in mapped.iter().flat_map(|mapped| &mapped.drafts) {
+                    prop_assert!(draft.body.get("resourceType").is_some());
+                    prop_assert!(draft.body.get("id").is_none());
+                }
+            }
+            Err(refusal) => {
+                let issues = care_core::fhir::validate_structure(&refusal.outcome());
+                prop_assert_eq!(issues, []);
+            }
+        }
+    }
+}
+
+/// Counts values in document order and damages the one where `left` runs out.
+fn damage_at(value: &mut Json, left: &mut usize, damage: usize) {
+    if *left == 0 {
+        *value = match damage {
+            0 => Json::Null,
+            1 => Json::Bool(true),
+            2 => Json::Number("1e400".into()),
+            3 => Json::from("#urn:uuid:?|é"),
+            4 => Json::Array(vec![]),
+            _ => Json::Object(vec![]),
+        };
+        *left = usize::MAX;
+        return;
+    }
+    *left -= 1;
+    match value {
+        Json::Array(values) => {
+            for value in values {
+                if *left == usize::MAX {
+                    return;
+                }
+                damage_at(value, left, damage);
+            }
+        }
+        Json::Object(members) => {
+            for (_, value) in members {
+                if *left == usize::MAX {
+                    return;
+                }
+                damage_at(value, left, damage);
+            }
+        }
+        _ => {}
     }
 }

@@ -12,6 +12,7 @@
     reason = "a test that meets what it did not expect should stop and say so"
 )]
 
+mod access_bad_input;
 mod access_documents;
 mod access_examples;
 mod access_facts;

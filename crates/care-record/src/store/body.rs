@@ -17,9 +17,9 @@ pub(super) const PLAIN: i64 = 0;
 /// Compressed without a dictionary.
 pub(super) const ZSTD: i64 = 1;
 /// The kind number of deliveries in the dictionary table.
-pub(super) const DELIVERY_KIND: u16 = u16::MAX;
+pub(crate) const DELIVERY_KIND: u16 = u16::MAX;
 /// The kind number of audit entries in the dictionary table.
-pub(super) const ENTRY_KIND: u16 = u16::MAX - 1;
+pub(crate) const ENTRY_KIND: u16 = u16::MAX - 1;
 
 /// Bodies shorter than this are not worth compressing.
 const WORTH_COMPRESSING: usize = 64;
@@ -30,7 +30,7 @@ const LEVEL: i32 = 1;
 
 /// A body ready to be stored.
 #[derive(Debug, Clone)]
-pub(super) struct Packed {
+pub(crate) struct Packed {
     /// [`PLAIN`], [`ZSTD`] or a dictionary's number.
     pub form: i64,
     /// Length before compression.
@@ -54,7 +54,7 @@ struct Dictionaries {
 
 /// Compresses and decompresses with the dictionaries it was given.
 #[derive(Default)]
-pub(super) struct Codec {
+pub(crate) struct Codec {
     dictionaries: RwLock<Arc<Dictionaries>>,
 }
 

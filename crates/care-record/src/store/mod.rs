@@ -13,6 +13,7 @@ pub(crate) mod sqlite;
 #[cfg(test)]
 mod suite;
 
+pub(crate) use body::{Codec, DELIVERY_KIND, ENTRY_KIND};
 pub(crate) use model::*;
 
 use care_core::access::View;

@@ -2,7 +2,7 @@
 //! about.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -19,6 +19,8 @@ pub(super) struct Entry<'a> {
     pub(super) resource_type: ResourceType,
     /// The source's key of the thing.
     pub(super) key: String,
+    /// Its place among the entries.
+    number: usize,
     /// For a Patient, who it says somebody is; read once.
     subject: OnceCell<Subject>,
 }
@@ -39,7 +41,9 @@ pub(super) struct Delivery<'a> {
     /// Entries by the value of each of their identifiers.
     by_identifier: HashMap<&'a str, Vec<usize>>,
     /// The addresses before `Type/id` that entries of this delivery have.
-    bases: Vec<&'a str>,
+    bases: HashSet<&'a str>,
+    /// For a Binary, the document whose attachment it is.
+    document_of: HashMap<usize, usize>,
 }
 
 impl<'a> Delivery<'a> {
@@ -58,7 +62,8 @@ impl<'a> Delivery<'a> {
             by_url: HashMap::new(),
             by_type_and_id: HashMap::new(),
             by_identifier: HashMap::new(),
-            bases: Vec::new(),
+            bases: HashSet::new(),
+            document_of: HashMap::new(),
         };
         if resource_type != ResourceType::BUNDLE {
             if let Some(why) = no_record(resource_type.name()) {
@@ -86,7 +91,25 @@ impl<'a> Delivery<'a> {
                 delivery.add_entry(number, entry);
             }
         }
+        delivery.find_documents();
         Ok(delivery)
+    }
+
+    fn find_documents(&mut self) {
+        let mut found = Vec::new();
+        for document in &self.entries {
+            if document.resource_type != ResourceType::DOCUMENT_REFERENCE {
+                continue;
+            }
+            for content in document.resource.elements("content") {
+                let binary = content
+                    .text_at(&["attachment", "url"])
+                    .and_then(fhir::read_reference)
+                    .and_then(|target| self.find(&target));
+                found.extend(binary.map(|binary| (binary.number, document.number)));
+            }
+        }
+        self.document_of.extend(found);
     }
 
     /// The entries that break R4's rules, each rule an issue. The whole is refused where the Bundle
@@ -142,8 +165,37 @@ impl<'a> Delivery<'a> {
                     };
                     self.leave_out(place, &refusal.to_string());
                 }
-                None => self.add(place, entry.text_at(&["fullUrl"]), resource, resource_type),
+                None => self.add_checked(place, entry, resource, resource_type),
             },
+        }
+    }
+
+    /// A PUT names its thing in the address; the resource must not say another id.
+    fn add_checked(
+        &mut self,
+        place: String,
+        entry: &'a Json,
+        resource: &'a Json,
+        resource_type: ResourceType,
+    ) {
+        let put = entry.text_at(&["request", "method"]) == Some("PUT");
+        let named = entry
+            .text_at(&["request", "url"])
+            .filter(|_| put)
+            .and_then(fhir::read_reference);
+        let agrees = match (&named, resource.text_at(&["id"])) {
+            (Some(ReferenceTarget::Relative(url_type, url_id)), id) => {
+                *url_type == resource_type && id.is_none_or(|id| id == *url_id)
+            }
+            _ => true,
+        };
+        if agrees {
+            self.add(place, entry.text_at(&["fullUrl"]), resource, resource_type);
+        } else {
+            self.refuse(
+                place.replace(".resource", ".request.url"),
+                "the address and the resource name different things; write the same type and id in both",
+            );
         }
     }
 
@@ -179,10 +231,7 @@ impl<'a> Delivery<'a> {
                 && url_type == resource_type
             {
                 id = id.or(Some(url_id));
-                let tail = url_type.name().len() + url_id.len() + 1;
-                if let Some(base) = url.get(..url.len().saturating_sub(tail)) {
-                    self.bases.push(base);
-                }
+                self.bases.extend(base_of(url, url_type));
             }
         }
         if let Some(id) = id {
@@ -200,6 +249,7 @@ impl<'a> Delivery<'a> {
             resource,
             resource_type,
             key: id.map_or_else(|| key_without_id(resource), str::to_owned),
+            number,
             subject: OnceCell::new(),
         });
     }
@@ -233,10 +283,7 @@ impl<'a> Delivery<'a> {
 
     /// Whether an address is on the server this delivery's own entries are on.
     pub(super) fn is_own_address(&self, url: &str, resource_type: ResourceType) -> bool {
-        self.bases.iter().any(|base| {
-            url.strip_prefix(base)
-                .is_some_and(|rest| rest.starts_with(resource_type.name()))
-        })
+        base_of(url, resource_type).is_some_and(|base| self.bases.contains(base))
     }
 
     fn position_by_identifier(
@@ -402,18 +449,9 @@ impl<'a> Delivery<'a> {
                 })
             }
             ResourceType::BINARY => self
-                .entries
-                .iter()
-                .filter(|other| other.resource_type == ResourceType::DOCUMENT_REFERENCE)
-                .find(|other| {
-                    other.resource.elements("content").iter().any(|content| {
-                        content
-                            .text_at(&["attachment", "url"])
-                            .and_then(fhir::read_reference)
-                            .and_then(|target| self.find(&target))
-                            .is_some_and(|found| found.place == entry.place)
-                    })
-                })
+                .document_of
+                .get(&entry.number)
+                .and_then(|document| self.entries.get(*document))
                 .and_then(direct),
             _ => None,
         }
@@ -442,6 +480,12 @@ fn entry_number(place: &str) -> Option<usize> {
     let rest = place.strip_prefix("Bundle.entry[")?;
     let (number, rest) = rest.split_once(']')?;
     rest.starts_with(".resource").then(|| number.parse().ok())?
+}
+
+/// The address before `Type/id`.
+fn base_of(url: &str, resource_type: ResourceType) -> Option<&str> {
+    let (head, _) = url.rsplit_once('/')?;
+    head.strip_suffix(resource_type.name())
 }
 
 /// The type, where this is an R4 resource.

@@ -12,6 +12,8 @@ mod refusal;
 pub use patient::patient_demographics;
 pub use refusal::Refusal;
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use super::{Draft, MapIssue, Mapped, Subject};
@@ -109,6 +111,7 @@ enum Whose {
 #[derive(Default)]
 struct Piles {
     people: Vec<Mapped>,
+    places: HashMap<String, usize>,
     nobody: Option<Mapped>,
 }
 
@@ -124,16 +127,14 @@ fn empty(subject: Option<Subject>) -> Mapped {
 
 impl Piles {
     fn person(&mut self, subject: Subject) -> &mut Mapped {
-        let known = self.people.iter().position(|mapped| {
-            mapped
-                .subject
-                .as_ref()
-                .is_some_and(|known| known.source_key == subject.source_key)
-        });
-        let place = known.unwrap_or_else(|| {
+        let next = self.people.len();
+        let place = *self
+            .places
+            .entry(subject.source_key.clone())
+            .or_insert(next);
+        if place == next {
             self.people.push(empty(Some(subject)));
-            self.people.len() - 1
-        });
+        }
         &mut self.people[place]
     }
 

@@ -10,6 +10,7 @@ mod read_people;
 mod readers;
 mod reserve;
 mod row;
+pub(crate) mod scrub;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -89,6 +90,11 @@ impl SqliteStore {
     pub fn close(&self) {
         self.readers.close();
         self.writer.close();
+    }
+
+    /// What compresses the bodies.
+    pub fn codec(&self) -> &Codec {
+        &self.codec
     }
 
     /// Runs work on the writing connection, between batches.

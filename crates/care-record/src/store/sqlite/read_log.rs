@@ -91,6 +91,23 @@ pub(super) fn delivery_body(
     }
 }
 
+/// Checks a row of delivery, digest, form, bytes, body.
+pub(super) fn check_delivery(row: &Row<'_>, codec: &Codec) -> Result<(), StoreError> {
+    let damaged = |_| StoreError::Corrupt;
+    let body = row.get_ref(4).map_err(damaged)?;
+    let digest = row.get_ref(1).map_err(damaged)?;
+    let (Ok(body), Ok(digest)) = (body.as_blob(), digest.as_blob()) else {
+        return Err(StoreError::Corrupt);
+    };
+    let (form, bytes) = (row.get(2).map_err(damaged)?, row.get(3).map_err(damaged)?);
+    let plain = codec.unpack(form, bytes, body)?;
+    if Sha256::digest(&plain).as_slice() == digest {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt)
+    }
+}
+
 pub(super) fn deliveries(
     connection: &Connection,
     feed: Option<&str>,
@@ -185,7 +202,7 @@ pub(super) fn keep_list(
     )
 }
 
-fn entry_row(row: &Row<'_>, codec: &Codec) -> Result<(u64, Vec<u8>), StoreError> {
+pub(super) fn entry_row(row: &Row<'_>, codec: &Codec) -> Result<(u64, Vec<u8>), StoreError> {
     let number: i64 = row.get(0).map_err(reading)?;
     let leaf = row.get_ref(1).map_err(reading)?;
     let packed = row.get_ref(4).map_err(reading)?;

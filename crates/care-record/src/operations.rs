@@ -1,0 +1,241 @@
+//! The store's upkeep, for the operator: health, scrub, backup, restore, migration, compaction.
+//!
+//! The commands that work on a closed record take its lock first, so they never meet a running one.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use care_core::audit::{Act, Entry, Outcome};
+use rusqlite::Connection;
+use rusqlite::backup::Backup;
+
+use crate::ledger::{self, LedgerError, LedgerStatus, VerifyReport};
+use crate::record::{self, Inner, OpenError};
+use crate::store::sqlite::scrub::scrub;
+use crate::store::sqlite::{FILE, connection, load_dictionaries};
+use crate::store::{Codec, Commit, StoreError, StoreHealth};
+use crate::{jobs, store};
+
+pub use store::sqlite::scrub::CheckReport;
+
+/// How the record does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The engine's name.
+    pub engine: &'static str,
+    /// Deliveries can be kept.
+    pub writable: bool,
+    /// The disk is full: an alarm.
+    pub disk_full: bool,
+    /// Only the entries of reads are written, on the reserve: it will not last.
+    pub on_reserve: bool,
+    /// Bytes of the database.
+    pub database_bytes: u64,
+    /// Bytes of the write-ahead log.
+    pub log_bytes: u64,
+    /// Current items.
+    pub items: u64,
+    /// People.
+    pub people: u64,
+    /// How far the audit log is signed and witnessed.
+    pub ledger: LedgerStatus,
+    /// Share of the database's pages that are empty, in per cent; from 25 a compaction pays.
+    pub empty_percent: u64,
+}
+
+/// Why upkeep could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum UpkeepError {
+    /// The record cannot be opened or is in use.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store did not do it.
+    #[error("the store did not do it; nothing was changed")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file cannot be used.
+    #[error("{place} cannot be used; check the path, who may write there, and the space")]
+    File {
+        /// Which.
+        place: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The target holds a record already.
+    #[error("{0} already holds a record; give an empty directory")]
+    Occupied(PathBuf),
+    /// What was copied is not what was there.
+    #[error("the copy in {place} does not pass its check ({finding}); keep the original")]
+    BadCopy {
+        /// Where.
+        place: PathBuf,
+        /// The first finding.
+        finding: String,
+    },
+    /// The audit log could not be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl From<StoreError> for UpkeepError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
+
+impl From<rusqlite::Error> for UpkeepError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
+
+/// Upkeep of an open record.
+#[derive(Clone)]
+pub struct Operations {
+    inner: Arc<Inner>,
+}
+
+impl Operations {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    /// How the record does.
+    pub fn health(&self) -> Result<Health, UpkeepError> {
+        let held: StoreHealth = self.inner.store.health()?;
+        let empty_percent = self.inner.engine.on_reader(|c| {
+            c.query_row(
+                "SELECT 100 * freelist_count / max(page_count, 1) \
+                 FROM pragma_freelist_count(), pragma_page_count()",
+                [],
+                |row| row.get::<_, i64>(0),
+            )
+            .map_err(|error| StoreError::Engine(Box::new(error)))
+        })?;
+        Ok(Health {
+            engine: held.engine,
+            writable: held.writable,
+            disk_full: held.disk_full,
+            on_reserve: held.on_reserve,
+            database_bytes: held.database_bytes,
+            log_bytes: held.log_bytes,
+            items: held.items,
+            people: held.people,
+            ledger: self.inner.log.status()?,
+            empty_percent: empty_percent.unsigned_abs(),
+        })
+    }
+
+    /// Reads everything and compares it with its digests. The record goes on meanwhile.
+    pub fn check(&self) -> Result<CheckReport, UpkeepError> {
+        let engine = &self.inner.engine;
+        Ok(engine.on_reader(|c| scrub(c, engine.codec()))?)
+    }
+
+    /// Copies the record to an empty directory while it runs, and checks the copy: the audit log of
+    /// the copy fits its signed checkpoint. The signing key is copied too, so keep the backup as safe
+    /// as the record. Recorded as an act of `who`.
+    pub fn backup(&self, to: &Path, who: &str) -> Result<VerifyReport, UpkeepError> {
+        let mut entry = Entry::new(self.inner.clock.now(), Act::Admin, Outcome::Success, who);
+        entry.detail = "backup".to_owned();
+        self.inner.store.commit(Commit {
+            changes: Vec::new(),
+            entry,
+            more_entries: Vec::new(),
+        })?;
+        self.inner.log.checkpoint()?;
+        backup(&self.inner.data_directory, to)
+    }
+
+    /// Trains compression dictionaries for kinds that have at least `enough` bodies and none yet;
+    /// gives how many were made. Runs by itself every five minutes with 1,000.
+    pub fn train_dictionaries(&self, enough: u32) -> Result<usize, UpkeepError> {
+        Ok(jobs::train(&self.inner.engine, enough)?)
+    }
+
+    /// Gives empty pages back to the file system. Nothing is written meanwhile.
+    pub fn compact(&self) -> Result<(), UpkeepError> {
+        Ok(self.inner.engine.on_writer(|c| {
+            c.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
+                .map_err(|error| StoreError::Engine(Box::new(error)))
+        })?)
+    }
+}
+
+/// Checks a record that is not running: pages, seals, digests, counts.
+pub fn check(directory: &Path) -> Result<CheckReport, UpkeepError> {
+    let (connection, codec) = open_to_read(directory)?;
+    Ok(scrub(&connection, &codec)?)
+}
+
+/// Brings a record that is not running up to this program's schema; gives how many migrations were
+/// applied.
+pub fn migrate(directory: &Path) -> Result<usize, UpkeepError> {
+    let _lock = record::lock(directory)?;
+    let (_, applied) = record::open_database(&directory.join(FILE))?;
+    Ok(applied)
+}
+
+/// Puts a backup, once it passed its checks, into an empty data directory.
+pub fn restore(backup_directory: &Path, directory: &Path) -> Result<VerifyReport, UpkeepError> {
+    refuse_damaged(backup_directory)?;
+    backup(backup_directory, directory)
+}
+
+fn refuse_damaged(directory: &Path) -> Result<(), UpkeepError> {
+    let report = check(directory)?;
+    match report.damage.first() {
+        None => Ok(()),
+        Some(finding) => Err(UpkeepError::BadCopy {
+            place: directory.to_owned(),
+            finding: finding.clone(),
+        }),
+    }
+}
+
+fn open_to_read(directory: &Path) -> Result<(Connection, Codec), UpkeepError> {
+    let path = directory.join(FILE);
+    fs::metadata(&path).map_err(|cause| UpkeepError::File {
+        place: path.clone(),
+        cause,
+    })?;
+    let connection = connection::reading(&path)?;
+    let codec = Codec::default();
+    load_dictionaries(&connection, &codec)?;
+    Ok((connection, codec))
+}
+
+/// Copies the database in one read transaction, then the keys, then checks the copy's log.
+fn backup(from: &Path, to: &Path) -> Result<VerifyReport, UpkeepError> {
+    let file = |place: &Path| {
+        let place = place.to_owned();
+        move |cause| UpkeepError::File { place, cause }
+    };
+    fs::create_dir_all(to).map_err(file(to))?;
+    let target = to.join(FILE);
+    if target.exists() {
+        return Err(UpkeepError::Occupied(to.to_owned()));
+    }
+    let source = connection::reading(&from.join(FILE))?;
+    {
+        let mut copy = Connection::open(&target)?;
+        Backup::new(&source, &mut copy)?.step(-1)?;
+    }
+    File::open(&target)
+        .and_then(|file| file.sync_all())
+        .map_err(file(&target))?;
+    ledger::copy_keys(from, to).map_err(file(to))?;
+    File::open(to)
+        .and_then(|file| file.sync_all())
+        .map_err(file(to))?;
+    let report = ledger::verify(to, None)?;
+    match report.findings.first() {
+        None => Ok(report),
+        Some(finding) => Err(UpkeepError::BadCopy {
+            place: to.to_owned(),
+            finding: finding.to_string(),
+        }),
+    }
+}

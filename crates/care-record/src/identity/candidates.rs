@@ -60,6 +60,9 @@ pub(super) fn by_local_id(
 ) -> Result<Vec<Found>, StoreError> {
     let mut found = Vec::new();
     for (system, value) in own_identifiers(source, subject) {
+        if is_held(&found, &system, &value) {
+            continue;
+        }
         for holder in store.persons_by_identifier(&system, &value)? {
             add(store, holder.person, Basis::LocalId, &mut found)?;
         }
@@ -82,6 +85,9 @@ fn by_number(
     } else {
         Basis::UnverifiedNumber
     };
+    if is_held(found, NHS_NUMBER, &digits) {
+        return Ok(());
+    }
     for holder in store.persons_by_identifier(NHS_NUMBER, &digits)? {
         let basis = if own == Some(&holder.source) {
             Basis::LocalId
@@ -94,6 +100,15 @@ fn by_number(
         add(store, holder.person, Basis::UnverifiedNumber, found)?;
     }
     Ok(())
+}
+
+/// Whether a person who was found already holds an identifier that only one person can hold: then
+/// nobody else has to be looked for. The usual message costs one look-up and one person.
+fn is_held(found: &[Found], system: &str, value: &str) -> bool {
+    found.iter().any(|one| {
+        let mut held = one.row.identifiers.iter();
+        held.any(|(held_system, held_value, _)| held_system == system && held_value == value)
+    })
 }
 
 fn by_details(

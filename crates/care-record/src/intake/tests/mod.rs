@@ -3,6 +3,7 @@
 mod bad_input;
 mod idempotency;
 mod identity;
+mod merge;
 mod order;
 mod property;
 

@@ -4,7 +4,6 @@
 //! Source: the access model, 8.1 (Choice).
 
 mod choice;
-mod facts;
 
 use std::sync::Arc;
 
@@ -13,7 +12,6 @@ use care_core::vocabulary::PersonId;
 
 pub(crate) use choice::strictest;
 pub use choice::{Choice, ChoiceStatus, ConnectCareChoice, UnreadableChoice};
-pub(crate) use facts::facts;
 
 use crate::clock::Clock;
 use crate::identity;

@@ -13,7 +13,7 @@ use super::{
     DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, Parts, json_bytes, reason,
 };
 use crate::identity::Sender;
-use crate::store::StoreError;
+use crate::store::{DeliveryRow, StoreError};
 use crate::worklists::WorklistKind;
 
 /// An answer as it is kept.
@@ -45,7 +45,7 @@ pub(super) fn receive_file(parts: &Parts, delivery: &FhirDelivery<'_>) -> FhirAn
 fn take_once(taking: Taking<'_>) -> FhirAnswer {
     match seen(&*taking.parts.store, &taking.received) {
         Err(cause) => transient(&taking.received, &cause),
-        Ok(Seen::Again(held)) => taking.again(&held.answer),
+        Ok(Seen::Again(held)) => taking.again(&held),
         Ok(Seen::Other { aside }) => taking.used_twice(aside),
         Ok(Seen::New) => taking.take(),
     }
@@ -156,20 +156,23 @@ impl<'a> Taking<'a> {
                 received_at: parts.clock.now(),
                 kind: format!("{} {}", method(delivery.method), target(delivery)),
                 body: delivery.body,
+                was_used_before: false,
             },
         }
     }
 
     /// The same again. Without an id of the client's own, an undated state sent again may be a
     /// return to it, so it is taken anew; items that are as they were stay untouched.
-    fn again(mut self, answer: &[u8]) -> FhirAnswer {
+    fn again(mut self, held: &DeliveryRow) -> FhirAnswer {
         let is_ours = self.received.control_id.starts_with("sha256:");
-        if is_ours && self.is_undated() {
+        let was_used = held.status.starts_with(DeliveryOutcome::Processed.code());
+        if is_ours && was_used && self.is_undated() {
             let at = self.received.received_at.as_microsecond();
             self.received.control_id = format!("{}@{at}", self.received.control_id);
+            self.received.was_used_before = true;
             return self.take();
         }
-        stored(answer).unwrap_or_else(|| transient(&self.received, &StoreError::Corrupt))
+        stored(&held.answer).unwrap_or_else(|| transient(&self.received, &StoreError::Corrupt))
     }
 
     /// Whether any state in it has no date of the source's own, and so holds from its receipt.

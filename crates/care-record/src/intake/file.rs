@@ -115,12 +115,15 @@ fn messages(intake: &Intake, file: &FileDelivery<'_>) -> Vec<FileResult> {
         .into_iter()
         .enumerate()
         .map(|(number, bytes)| {
-            let answer = intake.receive_v2(&V2Delivery {
-                feed: file.feed,
-                peer: None,
-                bytes,
-                senders: &senders,
-            });
+            let answer = super::v2::receive_file(
+                &intake.parts,
+                &V2Delivery {
+                    feed: file.feed,
+                    peer: None,
+                    bytes,
+                    senders: &senders,
+                },
+            );
             FileResult {
                 place: if several {
                     format!("{} message {}", file.name, number + 1)

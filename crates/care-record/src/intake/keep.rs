@@ -22,6 +22,8 @@ pub(super) struct Received<'a> {
     pub received_at: Timestamp,
     pub kind: String,
     pub body: &'a [u8],
+    /// The same body was used before: its Provenance names this one's items already.
+    pub was_used_before: bool,
 }
 
 /// SHA-256 of a body.

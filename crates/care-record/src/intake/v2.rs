@@ -25,6 +25,15 @@ pub(super) fn receive(parts: &Parts, delivery: &V2Delivery<'_>) -> V2Answer {
     take_once(parts, delivery, &header, received)
 }
 
+/// A message out of a file. Files are collections: messages of one control id with different bodies
+/// are different messages there, not a sender's mistake, so the body is part of the id.
+pub(super) fn receive_file(parts: &Parts, delivery: &V2Delivery<'_>) -> V2Answer {
+    let header = Header::salvage(delivery.bytes);
+    let mut received = received(parts, delivery, &header);
+    received.control_id = format!("{}#{}", received.control_id, short(&received.digest));
+    take_once(parts, delivery, &header, received)
+}
+
 /// Takes a delivery that may have been here before.
 fn take_once(
     parts: &Parts,
@@ -91,6 +100,7 @@ fn received<'a>(parts: &Parts, delivery: &V2Delivery<'a>, header: &Header) -> Re
         received_at: parts.clock.now(),
         kind: kind(header),
         body: delivery.bytes,
+        was_used_before: false,
     }
 }
 
@@ -441,7 +451,11 @@ pub(super) fn kept(
             kind: &received.kind,
             received_at: received.received_at,
         };
-        let provenances = provenances(&filed.changes, &origin);
+        let provenances = if received.was_used_before {
+            Vec::new()
+        } else {
+            provenances(&filed.changes, &origin)
+        };
         changes.extend(filed.changes);
         changes.extend(provenances);
     }

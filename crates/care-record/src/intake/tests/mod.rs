@@ -6,6 +6,7 @@ mod identity;
 mod merge;
 mod order;
 mod property;
+mod samples;
 
 use std::sync::Arc;
 

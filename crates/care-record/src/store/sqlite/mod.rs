@@ -3,6 +3,8 @@
 mod apply;
 pub(crate) mod connection;
 mod fault;
+#[cfg(test)]
+mod measure;
 mod prepare;
 mod read_items;
 mod read_log;

@@ -1,0 +1,2 @@
+// E0603
+pub use care_record::store::Store;

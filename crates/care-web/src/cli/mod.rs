@@ -1,6 +1,7 @@
 //! The command line: `connect-care <noun> <verb>`. Results on standard output, everything else on
 //! standard error; 0 for success, 1 for failure, 2 for wrong use. Source: screens 13, contract.
 
+mod audit;
 mod decide;
 pub mod demo;
 mod demo_config;
@@ -11,6 +12,7 @@ mod progress;
 mod send;
 mod serve;
 mod settings;
+mod store;
 mod token;
 mod validate;
 
@@ -54,6 +56,12 @@ enum Command {
     /// Decisions about disclosures beyond care
     #[command(subcommand)]
     SecondaryUse(decide::SecondaryUseCommand),
+    /// The audit log, checked offline
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// The store's upkeep
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// FHIR files
     #[command(subcommand)]
     Fhir(validate::FhirCommand),
@@ -99,6 +107,8 @@ pub fn run() -> ExitCode {
         Command::Token(args) => token::run(args),
         Command::Access(command) => decide::access(command),
         Command::SecondaryUse(command) => decide::secondary_use(command),
+        Command::Audit(command) => audit::run(command),
+        Command::Store(command) => store::run(command),
         Command::Fhir(command) => validate::run(command),
         Command::Config(command) => settings::run(command),
     };

@@ -1,0 +1,113 @@
+//! `audit verify` and `audit prove`: the log, checked offline. Neither needs the record to stop.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use care_record::ledger;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{Place, TEMPLATE, print};
+
+/// The audit log, checked offline
+#[derive(Subcommand)]
+pub enum AuditCommand {
+    /// Compare the whole log with the checkpoints of the witness
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care audit verify\n  connect-care audit verify --witness /mnt/witness --config /etc/connect-care.toml --json\n")]
+    Verify(VerifyArgs),
+    /// Prove that one entry is in the log
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care audit prove 1042\n")]
+    Prove(ProveArgs),
+}
+
+/// Which log, against which witness.
+#[derive(Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The directory of the witness; unless given, the one the configuration names
+    #[arg(long, value_name = "DIR")]
+    witness: Option<PathBuf>,
+    /// Write what was found as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which entry.
+#[derive(Args)]
+pub struct ProveArgs {
+    /// The number of the entry
+    #[arg(value_name = "ENTRY")]
+    entry: u64,
+    #[command(flatten)]
+    place: Place,
+    /// Write the proof as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it. Verifying fails when anything is not as it was written.
+pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        AuditCommand::Verify(args) => verify(&args),
+        AuditCommand::Prove(args) => prove(&args),
+    }
+}
+
+fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let config = args.place.configuration()?;
+    let witness = args.witness.as_ref().unwrap_or(&config.record.witness);
+    let report = ledger::verify(&config.record.data, Some(witness))?;
+    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    if args.json {
+        print(&serde_json::to_string_pretty(&json!({
+            "ok": findings.is_empty(), "entries": report.entries, "checkpoints_checked": report.checkpoints_checked,
+            "uncovered": report.uncovered, "denials": report.denials, "by_act": report.by_act, "findings": findings,
+        }))?);
+    } else {
+        print(&format!("entries              {:>9}", report.entries));
+        print(&format!("denials              {:>9}", report.denials));
+        print(&format!(
+            "checkpoints compared {:>9}",
+            report.checkpoints_checked
+        ));
+        print(&format!("not yet signed       {:>9}", report.uncovered));
+        for (act, count) in &report.by_act {
+            print(&format!("  {act:18} {count:>9}"));
+        }
+        for finding in &findings {
+            print(&format!("FOUND: {finding}"));
+        }
+        if findings.is_empty() {
+            print("Nothing was edited, deleted, inserted, swapped or cut off.");
+        }
+    }
+    if report.checkpoints_checked == 0 {
+        eprintln!(
+            "connect-care: no checkpoint was there to compare with: give --witness, or let the record run for a minute"
+        );
+    }
+    Ok(if findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn prove(args: &ProveArgs) -> anyhow::Result<ExitCode> {
+    let config = args.place.configuration()?;
+    let proof = ledger::prove(&config.record.data, args.entry)?;
+    let entry = String::from_utf8_lossy(&proof.entry);
+    if args.json {
+        print(&serde_json::to_string_pretty(
+            &json!({ "entry": entry, "proof": proof.text, "verifier_key": proof.verifier_key }),
+        )?);
+    } else {
+        print(&format!(
+            "{entry}\n\n{}\n\nkey {}",
+            proof.text.trim_end(),
+            proof.verifier_key
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,172 @@
+//! `store migrate · check · backup · restore`: the upkeep of a record that is not running.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use care_record::operations;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{Place, TEMPLATE, print};
+use crate::app;
+
+/// The store's upkeep. Stop the service first: one process at a time has the record. (The embedded
+/// engine needs no distributing; that command comes with PostgreSQL.)
+#[derive(Subcommand)]
+pub enum StoreCommand {
+    /// Bring the record up to this program's schema
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care store migrate --config /etc/connect-care.toml\n")]
+    Migrate(PlainArgs),
+    /// Read everything and compare it with its digests
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care store check\n  connect-care store check --config /etc/connect-care.toml --json\n")]
+    Check(PlainArgs),
+    /// Copy the record to an empty directory, and check the copy
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care store backup /mnt/backup/monday --config /etc/connect-care.toml\n")]
+    Backup(CopyArgs),
+    /// Put a backup into an empty data directory, once it passed its checks
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care store restore /mnt/backup/monday --config /etc/connect-care.toml\n")]
+    Restore(CopyArgs),
+}
+
+/// Which record.
+#[derive(Args)]
+pub struct PlainArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Write the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Which record, and the directory of the copy.
+#[derive(Args)]
+pub struct CopyArgs {
+    /// The directory of the backup
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
+/// Does it.
+pub fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        StoreCommand::Migrate(args) => migrate(&args),
+        StoreCommand::Check(args) => check(&args),
+        StoreCommand::Backup(args) => backup(&args),
+        StoreCommand::Restore(args) => restore(&args),
+    }
+}
+
+fn say(json: bool, words: &str, value: &serde_json::Value) -> anyhow::Result<()> {
+    print(&if json {
+        serde_json::to_string_pretty(value)?
+    } else {
+        words.to_owned()
+    });
+    Ok(())
+}
+
+fn would(args: &PlainArgs, what: &str) -> anyhow::Result<ExitCode> {
+    say(
+        args.json,
+        &format!("Would {what}."),
+        &json!({ "dry_run": true, "would": what }),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn migrate(args: &PlainArgs) -> anyhow::Result<ExitCode> {
+    let data = args.place.configuration()?.record.data;
+    if args.dry_run {
+        return would(
+            args,
+            &format!("bring {} up to this program's schema", data.display()),
+        );
+    }
+    let applied = operations::migrate(&data)?;
+    say(
+        args.json,
+        &format!("{applied} migrations were applied."),
+        &json!({ "applied": applied }),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(args: &PlainArgs) -> anyhow::Result<ExitCode> {
+    let report = operations::check(&args.place.configuration()?.record.data)?;
+    let value = json!({
+        "ok": report.damage.is_empty(), "items": report.items, "past_versions": report.past_versions,
+        "deliveries": report.deliveries, "people": report.people, "entries": report.entries, "damage": report.damage,
+    });
+    let mut words = format!(
+        "items          {:>9}\npast versions  {:>9}\ndeliveries     {:>9}\npeople         {:>9}\naudit entries  {:>9}\n",
+        report.items, report.past_versions, report.deliveries, report.people, report.entries
+    );
+    for damage in &report.damage {
+        words.push_str(&format!("DAMAGED: {damage}\n"));
+    }
+    if report.damage.is_empty() {
+        words.push_str("Everything is as it was written.");
+    }
+    say(args.json, &words, &value)?;
+    Ok(if report.damage.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn backup(args: &CopyArgs) -> anyhow::Result<ExitCode> {
+    let config = args.plain.place.configuration()?;
+    if args.plain.dry_run {
+        return would(
+            &args.plain,
+            &format!(
+                "copy {} to {}",
+                config.record.data.display(),
+                args.directory.display()
+            ),
+        );
+    }
+    let record = app::open_record(&config)?;
+    let report = record.operations().backup(&args.directory, "operator");
+    record.close();
+    copied(&args.plain, &report?, "The backup was made")
+}
+
+fn restore(args: &CopyArgs) -> anyhow::Result<ExitCode> {
+    let data = args.plain.place.configuration()?.record.data;
+    if args.plain.dry_run {
+        return would(
+            &args.plain,
+            &format!("put {} into {}", args.directory.display(), data.display()),
+        );
+    }
+    let report = operations::restore(&args.directory, &data)?;
+    copied(&args.plain, &report, "The backup was restored")
+}
+
+fn copied(
+    args: &PlainArgs,
+    report: &care_record::ledger::VerifyReport,
+    done: &str,
+) -> anyhow::Result<ExitCode> {
+    let value = json!({ "ok": report.findings.is_empty(), "entries": report.entries, "checkpoints_checked": report.checkpoints_checked });
+    say(
+        args.json,
+        &format!(
+            "{done}; its {} audit entries fit their checkpoints.",
+            report.entries
+        ),
+        &value,
+    )?;
+    Ok(if report.findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -3,5 +3,7 @@
 
 mod draft;
 pub mod fhir;
+mod v2;
 
 pub use draft::{Draft, MapIssue, Mapped, SOURCE_REFERENCE, Subject, source_reference};
+pub use v2::{MapRefusal, V2Context, map_v2};

@@ -23,6 +23,7 @@ mod fhir_json;
 mod fhir_mapping;
 mod fhir_samples;
 mod labelling;
+mod mapping_v2;
 mod printed;
 mod samples;
 mod secondary_use;

@@ -2,7 +2,7 @@
 
 use care_core::audit::{Act, Outcome as AuditOutcome};
 use care_core::hl7v2::{self, AckCode, DateTime, ErrorCode, Header, Issue, Message};
-use care_core::mapping::{MapIssue, Mapped};
+use care_core::mapping::{MapIssue, Mapped, V2Context, map_v2};
 use care_core::vocabulary::{OdsCode, OrganisationKind};
 
 use super::filing::{Filed, Filing, NotFiled};
@@ -535,16 +535,27 @@ fn claimed(parts: &Parts, senders: &Senders, feed: &str, header: &Header) -> Opt
 
 /// Says what a message means.
 fn map_message(
-    _parts: &Parts,
-    _delivery: &V2Delivery<'_>,
-    _message: &Message<'_>,
-    _source: &OdsCode,
-    _received_at: jiff::Timestamp,
+    parts: &Parts,
+    delivery: &V2Delivery<'_>,
+    message: &Message<'_>,
+    source: &OdsCode,
+    received_at: jiff::Timestamp,
 ) -> Result<Mapped, NotUsed> {
-    let issue = Issue::error(
-        "MSH-9",
-        ErrorCode::UnsupportedMessageType,
-        "this message type is not supported by this feed",
-    );
-    Err(NotUsed::refused(Refusal::reject(issue)))
+    let context = V2Context {
+        source: source.clone(),
+        received_at,
+        numbers_are_traced: parts
+            .directory
+            .source(source)
+            .is_some_and(|one| one.numbers_are_traced),
+        organisations: &parts.organisations,
+        facility_codes: &delivery.senders.names,
+    };
+    map_v2(message, &context).map_err(|refusal| {
+        let issue = refusal.issue();
+        NotUsed::refused(match refusal.ack_code() {
+            AckCode::Reject => Refusal::reject(issue),
+            _ => Refusal::park(vec![issue]),
+        })
+    })
 }

@@ -85,7 +85,13 @@ fn present(value: Json) -> Vec<Json> {
 }
 
 /// HL7 tables 0127 (kind) and 0128 (severity).
-fn allergy<'m>(work: &mut Work<'m>, person: &Person, al1: Segment<'m>, sequence: usize, at: Timestamp) {
+fn allergy<'m>(
+    work: &mut Work<'m>,
+    person: &Person,
+    al1: Segment<'m>,
+    sequence: usize,
+    at: Timestamp,
+) {
     let code = fields::concept(al1.field(3));
     let Some(words) = fields::words(al1.field(3)) else {
         work.issue(

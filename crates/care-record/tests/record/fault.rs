@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use care_record::{Options, Record};
+use care_record::{DeliveryOutcome, Options, Record, Senders, V2Delivery};
 use tempfile::TempDir;
 
 /// Set in the process that runs with the ill disk.
@@ -49,6 +49,8 @@ fn with_a_disk_that_can_fail(test: &str) -> bool {
         .env("LD_PRELOAD", library)
         .env("DISK_FULL", kept.path().join("full"))
         .env("DISK_SICK", kept.path().join("sick"))
+        .env("DISK_TIGHT", kept.path().join("tight"))
+        .env("DISK_RESERVE", kept.path().join("data/reserve"))
         .env(INSIDE, kept.path())
         .output()
         .expect("runs");
@@ -139,6 +141,48 @@ fn on_a_full_disk_nothing_is_claimed_and_work_goes_on_by_itself() {
     assert!(report.damage.is_empty(), "{:?}", report.damage);
     let report = care_record::ledger::verify(data.path(), None).expect("verifies");
     assert_eq!((report.entries, report.findings), (before + 2, Vec::new()));
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn on_the_reserve_entries_of_reads_are_written_and_deliveries_are_not() {
+    if !with_a_disk_that_can_fail(
+        "fault::on_the_reserve_entries_of_reads_are_written_and_deliveries_are_not",
+    ) {
+        return;
+    }
+    let data = Path::new(&std::env::var(INSIDE).expect("set outside")).join("data");
+    let record = Record::open(Options::new(&data)).expect("opens");
+    let senders = Senders::default();
+    let message = |number: u32| {
+        let bytes = format!(
+            "MSH|^~\\&|PAS|RJ1|CARE|SEL|20261123100000||ADT^A31|{number}|P|2.4\rPID|1||X{number}\r"
+        );
+        let delivery = V2Delivery {
+            feed: "feed-hospital",
+            peer: None,
+            bytes: bytes.as_bytes(),
+            senders: &senders,
+        };
+        record.intake().receive_v2(&delivery).outcome
+    };
+    assert_ne!(message(1), DeliveryOutcome::Transient, "a verdict, kept");
+    let kept = entries(&record);
+    switch("DISK_TIGHT", true);
+    assert_eq!(message(2), DeliveryOutcome::Transient, "no verdict: the sender tries again");
+    for number in 0..20 {
+        assert!(look(&record), "an entry of a read on the reserve");
+        assert_eq!(message(2), DeliveryOutcome::Transient, "{number}");
+    }
+    let health = record.operations().health().expect("reads go on");
+    assert!(health.disk_full && health.on_reserve);
+    assert_eq!(entries(&record), kept + 20);
+    switch("DISK_TIGHT", false);
+    soon("deliveries are kept again", || message(2) != DeliveryOutcome::Transient);
+    record.close();
+    drop(record);
+    let report = care_record::ledger::verify(&data, None).expect("verifies");
+    assert_eq!(report.findings, Vec::new());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 /* Stands between the program and the disk in tests: while the file named by DISK_FULL exists, writes
- * fail for want of space; while the one named by DISK_SICK exists, fsync fails. Linux only. */
+ * fail for want of space; while the one named by DISK_TIGHT exists they fail only as long as the
+ * reserve is held; while the one named by DISK_SICK exists, fsync fails. Linux only. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,7 +16,7 @@ static int there(const char *variable) {
 #define REAL(type, name, ...) ((type (*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name))
 
 /* Standard output and error always work, so that the test can report. */
-#define FULL(fd) (fd > 2 && there("DISK_FULL"))
+#define FULL(fd) (fd > 2 && (there("DISK_FULL") || (there("DISK_TIGHT") && there("DISK_RESERVE"))))
 
 ssize_t write(int fd, const void *bytes, size_t count) {
     if (FULL(fd)) { errno = ENOSPC; return -1; }

@@ -121,23 +121,26 @@ impl Sessions {
         until: Timestamp,
     ) -> Result<bool, SessionError> {
         let now = self.clock.now();
-        let used = self
-            .store
-            .keep_get(ASSERTIONS, digest, now.as_millisecond())?
-            .is_some();
-        if used {
-            self.refused(client, "this assertion was used before")?;
-            return Ok(false);
-        }
-        let keep = Change::Keep {
+        let keep = Change::KeepOnce {
             space: ASSERTIONS,
             key: digest.to_owned(),
-            value: Some(Vec::new()),
+            value: Vec::new(),
             expires_ms: until.as_millisecond(),
         };
         let mut entry = Entry::new(now, Act::SignIn, Outcome::Success, client);
         entry.detail = "private_key_jwt".to_owned();
-        self.commit(vec![keep], entry)?;
+        let kept = self.store.commit(Commit {
+            changes: vec![keep],
+            entry,
+            more_entries: Vec::new(),
+        });
+        match kept {
+            Err(StoreError::AlreadyKept) => {
+                self.refused(client, "this assertion was used before")?;
+                return Ok(false);
+            }
+            kept => drop(kept?),
+        }
         Ok(true)
     }
 

@@ -77,6 +77,14 @@ pub(crate) enum Change {
         state: String,
         note: String,
     },
+    /// Keeps a small value whose key was never used before, ended or not. Fails with
+    /// [`StoreError::AlreadyKept`]: of many at once, one wins.
+    KeepOnce {
+        space: &'static str,
+        key: String,
+        value: Vec<u8>,
+        expires_ms: i64,
+    },
     /// Keeps a small value until `expires_ms`; `None` value takes it away.
     Keep {
         space: &'static str,
@@ -297,6 +305,8 @@ pub(crate) enum StoreError {
     PersonExists,
     #[error("another person already holds this identifier")]
     IdentifierTaken,
+    #[error("a value is already kept under this key")]
+    AlreadyKept,
     #[error("this join would make a ring; undo the other join first")]
     JoinLoop,
     #[error("there is no such row; it may have been given by another store")]

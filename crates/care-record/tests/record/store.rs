@@ -130,3 +130,23 @@ fn a_migrated_record_needs_no_more_migration() {
     assert!(operations::migrate(kept.path()).expect("migrates") >= 1);
     assert_eq!(operations::migrate(kept.path()).expect("migrates"), 0);
 }
+
+#[test]
+fn of_many_uses_of_one_assertion_at_once_one_is_let_in() {
+    let kept = TempDir::new().expect("a directory");
+    let record = open(kept.path()).expect("opens");
+    let until = "2100-01-01T00:00:00Z".parse().expect("a time");
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let sessions = record.sessions();
+            std::thread::spawn(move || sessions.use_assertion("feed-gp", "digest", until))
+        })
+        .collect();
+    let let_in = threads
+        .into_iter()
+        .map(|thread| thread.join().expect("no panic").expect("answered"))
+        .filter(|let_in| *let_in)
+        .count();
+    assert_eq!(let_in, 1);
+    assert_eq!(record.ledger().status().expect("answers").entries, 8, "each try is recorded");
+}

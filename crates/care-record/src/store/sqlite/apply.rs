@@ -178,6 +178,22 @@ fn apply_change(
                 return Err(StoreError::NoSuchRow.into());
             }
         }
+        PreparedChange::KeepOnce {
+            space,
+            key,
+            value,
+            expires_ms,
+        } => {
+            let written = cached(
+                connection,
+                "INSERT INTO keep (space, key, value, expires_ms, kept) \
+                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (space, key) DO NOTHING",
+                params![space, key, value, expires_ms, progress.next_entry],
+            )?;
+            if written == 0 {
+                return Err(StoreError::AlreadyKept.into());
+            }
+        }
         PreparedChange::Keep {
             space,
             key,

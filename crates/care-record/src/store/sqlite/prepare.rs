@@ -56,6 +56,12 @@ pub(super) enum PreparedChange {
         state: String,
         note: String,
     },
+    KeepOnce {
+        space: &'static str,
+        key: String,
+        value: Vec<u8>,
+        expires_ms: i64,
+    },
     Keep {
         space: &'static str,
         key: String,
@@ -121,7 +127,7 @@ pub(super) fn prepare(commit: Commit, codec: &Codec) -> Result<Prepared, StoreEr
     let only_audit = commit
         .changes
         .iter()
-        .all(|change| matches!(change, Change::Keep { .. }));
+        .all(|change| matches!(change, Change::Keep { .. } | Change::KeepOnce { .. }));
     let changes = commit
         .changes
         .into_iter()
@@ -223,6 +229,17 @@ fn prepare_change(change: Change, codec: &Codec) -> Result<PreparedChange, Store
             row: i64::try_from(row).map_err(|_| StoreError::NoSuchRow)?,
             state,
             note,
+        },
+        Change::KeepOnce {
+            space,
+            key,
+            value,
+            expires_ms,
+        } => PreparedChange::KeepOnce {
+            space,
+            key,
+            value,
+            expires_ms,
         },
         Change::Keep {
             space,

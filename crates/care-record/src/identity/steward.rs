@@ -70,6 +70,9 @@ impl From<WorklistError> for IdentityError {
     }
 }
 
+/// So many open doubts are looked through before a notice is taken away; with more, it stays.
+const MOST_DOUBTS: u32 = 10_000;
+
 /// What a doubt's row holds for the one who decides.
 #[derive(Deserialize)]
 struct Doubtful {
@@ -153,13 +156,7 @@ impl Identity {
         let doubtful: Doubtful =
             serde_json::from_slice(&row.detail).map_err(|_| IdentityError::NotADoubt)?;
         let mut changes = vec![clear(provisional, PROVISIONAL)];
-        for candidate in &doubtful.candidates {
-            if let Ok(candidate) = PersonId::parse(candidate) {
-                if let Some(known) = answering(&*self.store, candidate)? {
-                    changes.push(clear(known.person, IDENTITY_DOUBT));
-                }
-            }
-        }
+        changes.extend(self.no_longer_doubtful(&row, &doubtful)?);
         let words = match decision {
             IdentityDecision::SamePerson(person) => {
                 let into = self.answering(person)?.person;
@@ -170,12 +167,40 @@ impl Identity {
                 format!("decided: {provisional} is {into}")
             }
             IdentityDecision::NewPerson => {
-                changes.extend(doubtful.as_new_person(&*self.store, provisional)?);
+                changes.extend(doubtful.into_new_person(&*self.store, provisional)?);
                 format!("decided: {provisional} is a person of their own")
             }
         };
         changes.push(closed(&row, "decided"));
         self.commit(changes, provisional, by, words)
+    }
+
+    /// Candidates whom no other open doubt names are told of none any more.
+    fn no_longer_doubtful(
+        &self,
+        decided: &WorklistRow,
+        doubtful: &Doubtful,
+    ) -> Result<Vec<Change>, IdentityError> {
+        let kind = Some(WorklistKind::IdentityDoubt.code());
+        let open = self.store.worklist(kind, None, MOST_DOUBTS)?;
+        let named_elsewhere = |candidate: &str| {
+            open.iter()
+                .filter(|row| row.row != decided.row)
+                .filter_map(|row| serde_json::from_slice::<Doubtful>(&row.detail).ok())
+                .any(|other| other.candidates.iter().any(|one| one == candidate))
+        };
+        let mut changes = Vec::new();
+        for candidate in &doubtful.candidates {
+            let Ok(person) = PersonId::parse(candidate) else {
+                continue;
+            };
+            if named_elsewhere(candidate) {
+                continue;
+            }
+            let known = answering(&*self.store, person)?;
+            changes.extend(known.map(|known| clear(known.person, IDENTITY_DOUBT)));
+        }
+        Ok(changes)
     }
 
     fn answering(&self, person: PersonId) -> Result<Answering, IdentityError> {
@@ -233,7 +258,7 @@ fn closed(row: &WorklistRow, note: &str) -> Change {
 impl Doubtful {
     /// What makes the provisional person findable and linkable. A number that somebody else holds
     /// stays with them: the same words sent again still lead here.
-    fn as_new_person(
+    fn into_new_person(
         self,
         store: &dyn Store,
         person: PersonId,
@@ -245,22 +270,22 @@ impl Doubtful {
         };
         let mut changes = Vec::new();
         let verified = self.number_verified;
-        if let Some(number) = self.nhs_number {
-            if !verified || free(NHS_NUMBER, &number)? {
-                changes.push(Change::Identifier {
-                    person,
-                    system: if verified {
-                        NHS_NUMBER
-                    } else {
-                        super::UNVERIFIED_NUMBER
-                    }
-                    .to_owned(),
-                    value: number,
-                    source: source.clone(),
-                    unique: verified,
-                });
-            }
-        }
+        let usable = match self.nhs_number {
+            Some(number) if !verified || free(NHS_NUMBER, &number)? => Some(number),
+            _ => None,
+        };
+        let system = if verified {
+            NHS_NUMBER
+        } else {
+            super::UNVERIFIED_NUMBER
+        };
+        changes.extend(usable.map(|value| Change::Identifier {
+            person,
+            system: system.to_owned(),
+            value,
+            source: source.clone(),
+            unique: verified,
+        }));
         for (system, value) in self.local_ids {
             if !free(&system, &value)? {
                 continue;

@@ -70,10 +70,10 @@ impl Resolver<'_> {
         let Some(resource_type) = ResourceType::from_name(name) else {
             return Ok(None);
         };
-        if let (ResourceType::PATIENT, Some(person)) = (resource_type, self.person) {
-            if key == self.person_key {
-                return Ok(Some(format!("Patient/{person}")));
-            }
+        if let (ResourceType::PATIENT, Some(person)) = (resource_type, self.person)
+            && key == self.person_key
+        {
+            return Ok(Some(format!("Patient/{person}")));
         }
         let item = item_id(self.source, resource_type, key);
         let whole = (resource_type, item);

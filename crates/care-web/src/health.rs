@@ -25,22 +25,35 @@ async fn live() -> Json<serde_json::Value> {
     Json(json!({ "status": "alive" }))
 }
 
-/// 200 only when a record page could be served: the store is read as a page reads it.
+/// 200 only when a record page could be served: the store is read as a page reads it, and the entry
+/// of a view could be written.
 async fn ready(State(state): State<Shared>) -> Response {
     let began = telemetry::stopwatch();
-    let sessions = state.sessions.clone();
-    let read = crate::blocking(move || sessions.get("health").map(|_| ())).await;
-    let store = matches!(read, Ok(Ok(())));
-    let signin = state.config.demo || state.config.client_secret().is_ok();
+    let operations = state.record.operations();
+    let health = crate::blocking(move || operations.health())
+        .await
+        .ok()
+        .and_then(Result::ok);
+    let readable = health.is_some();
+    let auditable = health
+        .as_ref()
+        .is_some_and(|health| health.writable || health.on_reserve);
+    let signin = state.config.client_secret().is_ok();
+    let ready = readable && auditable && signin;
     let check =
         |name: &str, ok: bool| json!({ "name": name, "status": if ok { "ok" } else { "failed" } });
     let body = json!({
-        "status": if store && signin { "ready" } else { "not ready" },
-        "checks": [check("record can be read", store), check("sign-in is configured", signin)],
+        "status": if ready { "ready" } else { "not ready" },
+        "checks": [
+            check("record can be read", readable),
+            check("audit can be written", auditable),
+            check("deliveries can be kept", health.as_ref().is_some_and(|health| health.writable)),
+            check("sign-in is configured", signin),
+        ],
         "at": state.clock.now().to_string(),
         "took_microseconds": began.elapsed().as_micros() as u64,
     });
-    let status = if store && signin {
+    let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
@@ -49,11 +62,26 @@ async fn ready(State(state): State<Shared>) -> Response {
 }
 
 async fn metrics(State(state): State<Shared>) -> Response {
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        state.metrics.text(),
-    )
-        .into_response()
+    let operations = state.record.operations();
+    let health = crate::blocking(move || operations.health())
+        .await
+        .ok()
+        .and_then(Result::ok);
+    let mut text = state.metrics.text();
+    if let Some(health) = health {
+        for (name, value) in [
+            ("store_items", health.items),
+            ("store_people", health.people),
+            ("store_database_bytes", health.database_bytes),
+            ("store_log_bytes", health.log_bytes),
+            ("store_disk_full", u64::from(health.disk_full)),
+        ] {
+            text.push_str(&format!(
+                "# TYPE connect_care_{name} gauge\nconnect_care_{name} {value}\n"
+            ));
+        }
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
 async fn version() -> Json<serde_json::Value> {

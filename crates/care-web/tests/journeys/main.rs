@@ -2,5 +2,6 @@
 
 mod api;
 mod cli;
+mod feeds;
 mod rig;
 mod signin;

@@ -125,7 +125,7 @@ async fn the_same_message_gets_the_same_answer_and_another_body_under_its_id_is_
     );
     let changed = ask(&mut other, &admission("same-1", "HERON")).await;
     assert!(
-        changed.contains("MSA|AR|same-1") && changed.contains("205"),
+        changed.contains("MSA|AE|same-1") && changed.contains("205"),
         "{changed}"
     );
 }

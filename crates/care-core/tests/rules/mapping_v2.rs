@@ -11,7 +11,7 @@ use std::path::Path;
 use care_core::fhir::{ResourceType, validate_structure};
 use care_core::hl7v2;
 use care_core::mapping::{MapRefusal, Mapped, V2Context, map_v2};
-use care_core::vocabulary::{OdsCode, Organisation, OrganisationKind};
+use care_core::vocabulary::{NumberStatus, OdsCode, Organisation, OrganisationKind};
 use proptest::prelude::*;
 
 use crate::printed;
@@ -303,6 +303,78 @@ fn nhs_numbers_are_read_in_every_spelling_and_never_linked_when_wrong() {
             unusable,
             "{pid}"
         );
+    }
+}
+
+#[test]
+fn an_nhs_number_in_doubt_is_never_verified() {
+    let table = [
+        (
+            "9990000018^^^NHS^NH~T1^^^X9T01^MR",
+            "",
+            "01",
+            Some(NumberStatus::Verified),
+        ),
+        (
+            "9990000018^^^NHS^NH~T1^^^X9T01^MR",
+            "",
+            "",
+            Some(NumberStatus::Verified),
+        ),
+        (
+            "9990000018^^^NHS^NH~T1^^^X9T01^MR",
+            "",
+            "02",
+            Some(NumberStatus::Unverified),
+        ),
+        // A status that is none.
+        (
+            "9990000018^^^NHS^NH~T1^^^X9T01^MR",
+            "",
+            "ED",
+            Some(NumberStatus::Unverified),
+        ),
+        // Two numbers, or a good and a broken one.
+        (
+            "9990000018^^^NHS^NH~9990000026^^^NHS^NH",
+            "",
+            "01",
+            Some(NumberStatus::Unverified),
+        ),
+        (
+            "9990000018^^^NHS^NH~9990000019^^^NHS^NH",
+            "",
+            "01",
+            Some(NumberStatus::Unverified),
+        ),
+        // Ten digits that fit by chance are a local number.
+        ("T1^^^X9T01^MR", "9990000018", "", None),
+        ("9990000018", "", "", None),
+    ];
+    let organisations = organisations();
+    for (list, external, status, expected) in table {
+        let text = format!(
+            "MSH|^~\\&|PAS|X9T01|CC|CC|20261101100000||ADT^A31|N1|P|2.4\r\
+             PID|1|{external}|{list}||OSEI^A|||F{}{status}\r",
+            "|".repeat(24)
+        );
+        let (message, _) = hl7v2::parse(text.as_bytes()).expect("a message");
+        let context = V2Context {
+            source: OdsCode::parse("X9T01").expect("a code"),
+            received_at: "2026-11-02T12:00:00Z".parse().expect("a time"),
+            numbers_are_traced: true,
+            organisations: &organisations,
+            facility_codes: &[],
+        };
+        let mapped = map_v2(&message, &context).expect("mapped");
+        let demographics = mapped.subject.expect("a subject").demographics;
+        assert_eq!(
+            demographics.number_status, expected,
+            "{list} {external} {status}"
+        );
+        if expected.is_none() {
+            assert!(!demographics.local_ids.is_empty(), "{list}");
+        }
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) fn read(work: &mut Work<'_>, event_at: Option<Timestamp>) -> Result<P
 pub(super) fn merged(work: &Work<'_>, mrg: Segment<'_>) -> Option<Subject> {
     let mut numbers = Numbers::default();
     for field in [1, 4, 2] {
-        numbers.take_list(mrg.field(field), work.context);
+        numbers.take_list(mrg.field(field), work.context, true);
     }
     let source_key = numbers.key()?;
     let patient = Json::object([
@@ -90,15 +90,19 @@ struct Numbers {
     unusable: Option<String>,
     local: Vec<(String, String)>,
     status: Option<&'static str>,
+    /// Two different NHS numbers were sent.
+    conflict: bool,
+    /// PID-32 holds something that is no status.
+    status_unknown: bool,
 }
 
 impl Numbers {
     fn read(pid: Segment<'_>, context: &V2Context<'_>) -> Self {
         let mut numbers = Self::default();
-        numbers.take_list(pid.field(3), context);
-        numbers.take_list(pid.field(2), context);
-        numbers.take_bare(pid.field(2));
-        numbers.take_bare(pid.field(19));
+        numbers.take_list(pid.field(3), context, true);
+        numbers.take_list(pid.field(2), context, false);
+        numbers.take_bare(pid.field(2), is_spaced_as_nhs);
+        numbers.take_bare(pid.field(19), looks_like_nhs);
         let sent = pid.field(32).repetitions().find_map(|one| {
             let code = one.value()?;
             NUMBER_STATUSES
@@ -106,19 +110,28 @@ impl Numbers {
                 .find(|(known, _)| *known == code)
                 .map(|(known, _)| *known)
         });
-        numbers.status = sent.or(context.numbers_are_traced.then_some("01"));
+        numbers.status_unknown = sent.is_none() && pid.field(32).is_valued();
+        let assumed = context.numbers_are_traced && !numbers.status_unknown;
+        numbers.status = sent.or(assumed.then_some("01"));
+        if numbers.conflict || numbers.unusable.is_some() {
+            numbers.status = numbers.status.map(|_| "05");
+        }
         numbers
     }
 
-    fn take_list(&mut self, field: Field<'_>, context: &V2Context<'_>) {
+    fn take_list(&mut self, field: Field<'_>, context: &V2Context<'_>, field_is_list: bool) {
         for one in field.repetitions() {
             let Some(value) = one.value() else { continue };
             let authority = one.component(4).value().unwrap_or_default();
             let kind = one.component(5).value().unwrap_or_default();
             if is_nhs(&authority) || is_nhs(&kind) {
                 self.take_nhs(&value);
-            } else if looks_like_nhs(&value) && authority.is_empty() && kind.is_empty() {
-                // A bare number in this place is read by `take_bare`.
+            } else if is_spaced_as_nhs(&value) && authority.is_empty() && kind.is_empty() {
+                // A bare number spaced as NHS numbers are is read by `take_bare`, in PID-2 alone.
+                if field_is_list {
+                    self.local
+                        .push((value.into_owned(), context.source.to_string()));
+                }
             } else {
                 let assigner = if authority.is_empty() {
                     context.source.as_str()
@@ -133,19 +146,24 @@ impl Numbers {
         }
     }
 
-    /// Ten digits without a word about what they are: an NHS number if the digits fit, else nothing.
-    fn take_bare(&mut self, field: Field<'_>) {
-        if let Some(value) = field.value() {
-            if looks_like_nhs(&value) && NhsNumber::parse(&value).is_ok() {
-                self.take_nhs(&value);
-            }
+    /// Ten digits without a word about what they are, in a place and of a form where only an NHS
+    /// number stands: an NHS number if the digits fit, else nothing. One local number of ten digits
+    /// in eleven passes modulus 11 by chance, so the digits alone are never enough.
+    fn take_bare(&mut self, field: Field<'_>, has_form: fn(&str) -> bool) {
+        let says_what_it_is = field.component(4).is_valued() || field.component(5).is_valued();
+        if let Some(value) = field.value()
+            && !says_what_it_is
+            && has_form(&value)
+            && NhsNumber::parse(&value).is_ok()
+        {
+            self.take_nhs(&value);
         }
     }
 
     fn take_nhs(&mut self, value: &str) {
         match NhsNumber::parse(value) {
             Ok(number) if self.nhs.is_none() => self.nhs = Some(number),
-            Ok(_) => {}
+            Ok(number) => self.conflict |= self.nhs != Some(number),
             Err(_) => self.unusable = Some(value.to_owned()),
         }
     }
@@ -170,6 +188,20 @@ impl Numbers {
                 "PID-3",
                 "the NHS number's check digit does not fit (modulus 11); it was kept as unusable \
                  and nothing is linked on it; correct it and send again",
+            );
+        }
+        if self.conflict {
+            work.issue(
+                "PID-3",
+                "two different NHS numbers were sent; neither counts as verified until the sender \
+                 says which is right; send one",
+            );
+        }
+        if self.status_unknown {
+            work.issue(
+                "PID-32",
+                "the status of the NHS number is none of 01 to 08; the number was taken as not \
+                 traced; send 01 where it was traced",
             );
         }
         if self.nhs.is_none() && self.unusable.is_none() {
@@ -202,6 +234,11 @@ fn looks_like_nhs(value: &str) -> bool {
         && value
             .chars()
             .all(|c| c.is_ascii_digit() || c == ' ' || c == '-')
+}
+
+/// Ten digits in groups of three, three and four.
+fn is_spaced_as_nhs(value: &str) -> bool {
+    looks_like_nhs(value) && value.split([' ', '-']).map(str::len).eq([3, 3, 4])
 }
 
 fn nhs_identifier(value: &str, status: Option<&'static str>) -> Json {

@@ -1,0 +1,52 @@
+//! Benchmarks and fault drivers: what `make bench` and the fault scripts run. Prints figures beside a
+//! limit of the machine measured in the same run; asserts nothing about time.
+
+mod crash;
+mod limits;
+mod mllp;
+mod pages;
+mod server;
+mod spread;
+
+use clap::{Parser, Subcommand};
+
+/// Measure Connect Care, or break it on purpose.
+///
+/// Examples:
+///   care-bench limits --directory /tmp
+///   care-bench ingest --binary target/release/connect-care
+///   care-bench pages --binary target/release/connect-care --items 2000 --rate 50
+///   care-bench crash --binary target/release/connect-care --kills 50 --messages 20000
+#[derive(Parser)]
+#[command(verbatim_doc_comment)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// What the machine can do: fsyncs a second, and our parser and mapper alone.
+    Limits(limits::Arguments),
+    /// Messages acknowledged a second, over MLLP, durable.
+    Ingest(mllp::Arguments),
+    /// Time of the Summary page at a fixed arrival rate.
+    Pages(pages::Arguments),
+    /// Time until ready, with items in the store.
+    Start(pages::StartArguments),
+    /// Kill the server at random moments while senders stream; nothing acknowledged may be lost or doubled.
+    Crash(crash::Arguments),
+    /// Compare a ledger of acknowledgements with a store: the check of the power-cut recipe.
+    Reconcile(crash::ReconcileArguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Limits(arguments) => limits::run(&arguments),
+        Command::Ingest(arguments) => mllp::run(&arguments),
+        Command::Pages(arguments) => pages::run(&arguments),
+        Command::Start(arguments) => pages::start(&arguments),
+        Command::Crash(arguments) => crash::run(&arguments),
+        Command::Reconcile(arguments) => crash::reconcile(&arguments),
+    }
+}

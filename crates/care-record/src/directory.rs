@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use care_core::vocabulary::{OdsCode, Organisation, SourceCode};
+use care_core::vocabulary::{CategorySet, OdsCode, Organisation, SourceCode};
 
 /// A source: an organisation whose systems send items.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Source {
     pub shares: Vec<String>,
     /// What it leaves out, in plain words.
     pub leaves_out: Vec<String>,
+    /// Which categories it normally supplies: a section that misses it says so.
+    pub supplies: CategorySet,
     /// Its NHS numbers are traced against the national register, so a number without a stated status
     /// counts as verified.
     pub numbers_are_traced: bool,

@@ -9,6 +9,7 @@ mod decision;
 mod draft;
 mod explain;
 mod facts;
+mod finding;
 mod involvements;
 pub mod json;
 mod roles;
@@ -21,6 +22,7 @@ pub use facts::{
     BreakGlass, Capacity, Choice, ChoiceState, ChoiceStatus, Facts, Justification, Life,
     OrganisationCode, Origin, Patient, Permission, Relationship, User, Warrant,
 };
+pub use finding::finding;
 pub use involvements::relationship_from;
 pub use roles::{CARE_ROLES, categories_of, has_emergency_right};
 pub use settings::{DenialWording, EmergencyOverride, PermissionModel, Settings, UnsafeSettings};

@@ -31,6 +31,18 @@ pub(crate) trait Store: Send + Sync {
     /// Headers of what the view permits, for one person: one range read.
     fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError>;
 
+    /// The same, of one resource type only.
+    fn headers_of(
+        &self,
+        person: PersonId,
+        view: &View,
+        resource_type: ResourceType,
+    ) -> Result<Vec<Header>, StoreError> {
+        let mut headers = self.headers(person, view)?;
+        headers.retain(|header| header.resource_type == resource_type);
+        Ok(headers)
+    }
+
     /// Bodies of these items, where the view permits them; in the order asked, absent ones left out.
     fn bodies(
         &self,

@@ -1,0 +1,366 @@
+//! Visits: one user, one person, one reason, until it ends. Screens C5, C6, C22 and C23.
+
+use care_core::access::Permission;
+use care_core::audit::{Act, Outcome};
+use care_core::vocabulary::{Demographics, PersonId, SourceCode};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::asking::Why;
+use super::find::{Details, KeptChoice};
+use super::gather::{Gathered, flag};
+use super::{Answer, Disclosed, Disclosure, DisclosureError, decided_entry, entry, handles, person_key};
+use crate::caller::Caller;
+use crate::identity::IDENTITY_DOUBT;
+use crate::store::Change;
+
+/// An ordinary visit ends after four hours (screens, section 16).
+const VISIT_MINUTES: i64 = 240;
+/// Permission given today counts as given earlier for this long, for the same organisation.
+const PERMISSION_DAYS: i64 = 90;
+const RECENT_DAYS: i64 = 14;
+
+/// What screen C5 shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confirm {
+    /// Who the person is.
+    pub known: Demographics,
+    /// The name of their practice.
+    pub practice: Option<String>,
+    /// What was typed, to show a mismatch beside the field.
+    pub typed: Option<Details>,
+    /// The number that was typed was replaced by the present one.
+    pub replaced_number: Option<String>,
+    /// When permission was given earlier for this care, by this organisation.
+    pub permission_on_file: Option<Timestamp>,
+    /// The role may give the reason "Safeguarding".
+    pub may_safeguard: bool,
+    /// What the page says besides.
+    pub state: ConfirmState,
+}
+
+/// States of screen C5 that a finder may know.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConfirmState {
+    /// S12: some records may belong to someone else.
+    pub identity_doubt: Vec<(SourceCode, u32)>,
+    /// S13: the person has died.
+    pub deceased: bool,
+    /// S15: the address is protected; a ground is needed.
+    pub protected: bool,
+    /// The user's own record.
+    pub own_record: bool,
+    /// A person the user declared as family, or with the user's surname and birth family.
+    pub family: bool,
+}
+
+/// What became of asking to open a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The visit id that stands in addresses.
+    pub visit: String,
+    /// Emergency access, until then.
+    pub emergency_until: Option<Timestamp>,
+}
+
+/// One line of screen C23.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecentPerson {
+    /// The handle of screen C5.
+    pub choice: String,
+    /// Who.
+    pub known: Demographics,
+    /// When this user last opened the record.
+    pub opened_at: Timestamp,
+    /// Why.
+    pub why: String,
+}
+
+/// A visit as kept.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct KeptVisit {
+    pub session: String,
+    pub user: String,
+    pub person: String,
+    pub why: Why,
+    pub opened_ms: i64,
+    pub ends_ms: i64,
+    pub emergency: bool,
+    /// When this user looked before this visit.
+    pub looked_before_ms: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptRecent {
+    person: String,
+    at_ms: i64,
+    why: String,
+}
+
+impl Disclosure {
+    /// Who the person behind a handle is, and which reasons may be given (screen C5).
+    pub fn confirm(&self, caller: &Caller, choice: &str) -> Answer<Disclosed<Confirm>> {
+        let (kept, person) = self.choice(caller, choice)?;
+        let gathered = self.gather(caller, person, &Why::NotPresent.asked(caller.user.role))?;
+        let mut entry = entry(self.now(), Act::Find, Outcome::Success, caller);
+        entry.page = "confirm".to_owned();
+        entry.person = Some(gathered.person);
+        let confirm = self.confirm_page(caller, kept, gathered)?;
+        self.disclose(Vec::new(), entry, confirm)
+    }
+
+    fn confirm_page(&self, caller: &Caller, kept: KeptChoice, gathered: Gathered) -> Answer<Confirm> {
+        let present = gathered.number().map(|number| number.digits());
+        let replaced_number = kept.typed_number.filter(|typed| Some(typed) != present.as_ref());
+        let on_file = self.permission_on_file(caller, gathered.person)?;
+        let facts = &gathered.facts;
+        Ok(Confirm {
+            practice: self.practice_name(&gathered.known),
+            typed: kept.details,
+            replaced_number,
+            permission_on_file: on_file,
+            may_safeguard: caller.user.role == care_core::vocabulary::Role::SafeguardingLead,
+            state: ConfirmState {
+                identity_doubt: self.doubtful_records(&gathered)?,
+                deceased: facts.patient.life != care_core::access::Life::Living,
+                protected: facts.patient.pds_restricted,
+                own_record: facts.user.is_the_patient,
+                family: facts.user.declared_family,
+            },
+            known: gathered.known,
+        })
+    }
+
+    /// Asks to open the record behind a handle, for a reason. A yes makes a visit; a no is written
+    /// down and comes back as a refusal.
+    pub fn open(&self, caller: &Caller, choice: &str, why: &Why) -> Answer<Disclosed<Opened>> {
+        let (_, person) = self.choice(caller, choice)?;
+        let mut why = why.clone();
+        if why == Why::PermissionEarlier && self.permission_on_file(caller, person)?.is_none() {
+            why = Why::NotPresent;
+        }
+        self.open_person(caller, person, &why)
+    }
+
+    pub(super) fn open_person(
+        &self,
+        caller: &Caller,
+        person: PersonId,
+        why: &Why,
+    ) -> Answer<Disclosed<Opened>> {
+        let now = self.now();
+        let asked = why.asked(caller.user.role);
+        let gathered = self.gather(caller, person, &asked)?;
+        let mut entry = decided_entry(now, Act::OpenVisit, caller, &gathered);
+        entry.detail = stated_reason(why);
+        if gathered.decision.view().is_none() {
+            return Err(self.refuse(&gathered, entry));
+        }
+        let emergency = matches!(why, Why::Emergency { .. }) || asked.emergency;
+        let minutes =
+            if emergency { i64::from(self.settings().emergency_minutes) } else { VISIT_MINUTES };
+        let visit = KeptVisit {
+            session: caller.session.clone(),
+            user: caller.user.id.clone(),
+            person: gathered.person.to_string(),
+            why: why.clone(),
+            opened_ms: now.as_millisecond(),
+            ends_ms: now.as_millisecond() + minutes * 60_000,
+            emergency,
+            looked_before_ms: self.looked(caller, gathered.person)?,
+        };
+        let handle = handles::fresh()?;
+        entry.visit = handles::digest(&handle);
+        let mut changes = vec![
+            self.keep("visit", &handle, &visit, minutes)?,
+            Change::Keep {
+                space: "open-visit",
+                key: open_key(caller, &handle),
+                value: Some(Vec::new()),
+                expires_ms: visit.ends_ms,
+            },
+        ];
+        changes.extend(self.remember(caller, gathered.person, why, &asked.permission)?);
+        if gathered.facts.patient.heightened_monitoring || gathered.decision.needs_review() {
+            changes.push(review_case(now, &gathered, &entry));
+        }
+        let emergency_until =
+            emergency.then(|| Timestamp::from_millisecond(visit.ends_ms).unwrap_or(now));
+        self.disclose(changes, entry, Opened { visit: handle, emergency_until })
+    }
+
+    /// What is kept beside a visit: when the user looked, whom they opened, what was permitted.
+    fn remember(
+        &self,
+        caller: &Caller,
+        person: PersonId,
+        why: &Why,
+        permission: &Permission,
+    ) -> Answer<Vec<Change>> {
+        let now = self.now().as_millisecond();
+        let day = 24 * 60 * 60_000;
+        let recent = KeptRecent { person: person.to_string(), at_ms: now, why: why.words() };
+        let mut changes = vec![
+            Change::Keep {
+                space: "looked",
+                key: person_key(caller, person),
+                value: Some(now.to_string().into_bytes()),
+                expires_ms: now + 3650 * day,
+            },
+            Change::Keep {
+                space: "recent",
+                key: person_key(caller, person),
+                value: Some(serde_json::to_vec(&recent)?),
+                expires_ms: now + RECENT_DAYS * day,
+            },
+        ];
+        if *permission == Permission::Given && *why == Why::PermissionToday {
+            changes.push(Change::Keep {
+                space: "permission",
+                key: format!("{}|{person}", caller.user.organisation),
+                value: Some(now.to_string().into_bytes()),
+                expires_ms: now + PERMISSION_DAYS * day,
+            });
+        }
+        Ok(changes)
+    }
+
+    /// Ends a visit (screen C22). Ending what has ended is no error.
+    pub fn close(&self, caller: &Caller, visit: &str) -> Answer<Disclosed<()>> {
+        self.end(caller, visit, "closed")
+    }
+
+    /// Ends a visit that was opened by mistake, and makes the self-reported entry for review.
+    pub fn wrong_person(&self, caller: &Caller, visit: &str) -> Answer<Disclosed<()>> {
+        self.end(caller, visit, "opened by mistake, reported by the user")
+    }
+
+    fn end(&self, caller: &Caller, visit: &str, detail: &str) -> Answer<Disclosed<()>> {
+        let now = self.now();
+        let mut entry = entry(now, Act::CloseVisit, Outcome::Success, caller);
+        entry.visit = handles::digest(visit);
+        entry.detail = detail.to_owned();
+        let mut changes = Vec::new();
+        if let Ok((_, person)) = self.visit(caller, visit) {
+            entry.person = Some(person);
+            changes.extend(forget(caller, visit));
+            if detail != "closed" {
+                entry.flags = vec!["review-required".to_owned(), "self-reported".to_owned()];
+            }
+        }
+        self.disclose(changes, entry, ())
+    }
+
+    /// The visit behind an id, for this session and user only, while it lasts.
+    pub(super) fn visit(&self, caller: &Caller, visit: &str) -> Answer<(KeptVisit, PersonId)> {
+        let kept: KeptVisit = match self.kept("visit", visit) {
+            Err(DisclosureError::NotThere) => return Err(DisclosureError::VisitEnded),
+            other => other?,
+        };
+        let ended = self.now().as_millisecond() >= kept.ends_ms;
+        if ended || kept.session != caller.session || kept.user != caller.user.id {
+            return Err(DisclosureError::VisitEnded);
+        }
+        let person = PersonId::parse(&kept.person).map_err(|_| DisclosureError::VisitEnded)?;
+        Ok((kept, person))
+    }
+
+    /// The last people this user opened in 14 days, newest first, at most 20 (screen C23).
+    pub fn recent(&self, caller: &Caller) -> Answer<Disclosed<Vec<RecentPerson>>> {
+        let now = self.now();
+        let prefix = format!("{}|", caller.user.id);
+        let kept = self.inner.store.keep_list("recent", &prefix, now.as_millisecond(), 20)?;
+        let mut people = Vec::new();
+        let mut changes = Vec::new();
+        let mut entry = entry(now, Act::Find, Outcome::Success, caller);
+        entry.page = "recent".to_owned();
+        for (_, bytes) in kept {
+            let recent: KeptRecent = serde_json::from_slice(&bytes)?;
+            let person = PersonId::parse(&recent.person).map_err(|_| DisclosureError::NotThere)?;
+            let (person, row) = self.answering(person)?;
+            let choice = KeptChoice {
+                session: caller.session.clone(),
+                person: person.to_string(),
+                details: None,
+                typed_number: None,
+            };
+            let (handle, change) = self.keep_choice(&choice)?;
+            changes.push(change);
+            entry.items.push(person.to_string());
+            people.push(RecentPerson {
+                choice: handle,
+                known: self.known(caller, person, &row)?,
+                opened_at: Timestamp::from_millisecond(recent.at_ms).unwrap_or(now),
+                why: recent.why,
+            });
+        }
+        people.sort_by_key(|person| std::cmp::Reverse(person.opened_at));
+        self.disclose(changes, entry, people)
+    }
+
+    fn looked(&self, caller: &Caller, person: PersonId) -> Answer<Option<i64>> {
+        self.kept_moment("looked", &person_key(caller, person))
+    }
+
+    fn permission_on_file(&self, caller: &Caller, person: PersonId) -> Answer<Option<Timestamp>> {
+        let (person, _) = self.answering(person)?;
+        let key = format!("{}|{person}", caller.user.organisation);
+        let moment = self.kept_moment("permission", &key)?;
+        Ok(moment.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
+    }
+
+    fn kept_moment(&self, space: &str, key: &str) -> Answer<Option<i64>> {
+        let bytes = self.inner.store.keep_get(space, key, self.now().as_millisecond())?;
+        Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|text| text.parse().ok()))
+    }
+
+    /// From which sources deliveries about this person wait for an identity decision, and how many.
+    pub(super) fn doubtful_records(&self, gathered: &Gathered) -> Answer<Vec<(SourceCode, u32)>> {
+        let waiting = flag(&gathered.row, IDENTITY_DOUBT).and_then(|id| PersonId::parse(id).ok());
+        let Some(waiting) = waiting else { return Ok(Vec::new()) };
+        let row = self.inner.store.person(waiting)?.unwrap_or_default();
+        let mut sources: Vec<SourceCode> =
+            row.identifiers.into_iter().map(|(_, _, source)| source).collect();
+        sources.sort();
+        sources.dedup();
+        Ok(sources.into_iter().map(|source| (source, 1)).collect())
+    }
+}
+
+fn open_key(caller: &Caller, visit: &str) -> String {
+    format!("{}|{}", caller.session, handles::digest(visit))
+}
+
+/// The changes that end a visit.
+pub(super) fn forget(caller: &Caller, visit: &str) -> [Change; 2] {
+    let gone =
+        |space, key| Change::Keep { space, key, value: None, expires_ms: 0 };
+    [gone("visit", handles::digest(visit)), gone("open-visit", open_key(caller, visit))]
+}
+
+/// The words given with a reason, for the log: a reviewer needs them, and only reviewers see them.
+fn stated_reason(why: &Why) -> String {
+    match why {
+        Why::SomethingElse { text } | Why::Emergency { text, .. } => {
+            format!("{}: {text}", why.words())
+        }
+        Why::Safeguarding { case } => format!("Safeguarding, case {case}"),
+        _ => why.words(),
+    }
+}
+
+/// A case for the privacy officer, made at once with the use it reviews.
+fn review_case(now: Timestamp, gathered: &Gathered, entry: &care_core::audit::Entry) -> Change {
+    let detail = serde_json::json!({
+        "who": entry.who, "role": entry.role, "organisation": entry.organisation,
+        "visit": entry.visit, "reason": entry.reason, "flags": entry.flags, "said": entry.detail,
+    });
+    Change::Worklist(crate::store::NewWorklist {
+        kind: "access-review".to_owned(),
+        feed: String::new(),
+        delivery: None,
+        person: Some(gathered.person),
+        opened_at: now,
+        detail: detail.to_string().into_bytes(),
+    })
+}

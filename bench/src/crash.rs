@@ -73,10 +73,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let killer = scope.spawn(|| kill_and_restart(arguments, &data, ports, &finished));
         let mut resent = 0;
         for sender in senders {
-            resent += sender.join().map_err(|_| anyhow::anyhow!("a sender panicked"))??;
+            resent += sender
+                .join()
+                .map_err(|_| anyhow::anyhow!("a sender panicked"))??;
         }
         finished.store(true, Ordering::SeqCst);
-        let killed = killer.join().map_err(|_| anyhow::anyhow!("the killer panicked"))??;
+        let killed = killer
+            .join()
+            .map_err(|_| anyhow::anyhow!("the killer panicked"))??;
         anyhow::Ok((resent, killed))
     })?;
     let mut all = File::create(&ledger)?;
@@ -168,8 +172,9 @@ pub fn reconcile(arguments: &ReconcileArguments) -> anyhow::Result<()> {
 /// Compares acknowledged control ids with kept deliveries; with the messages at hand also the items
 /// they must have made.
 fn compare(data: &Path, ledger: &Path, messages: Option<&[Vec<u8>]>) -> anyhow::Result<()> {
-    let acknowledged: HashSet<String> =
-        BufReader::new(File::open(ledger)?).lines().collect::<Result<_, _>>()?;
+    let acknowledged: HashSet<String> = BufReader::new(File::open(ledger)?)
+        .lines()
+        .collect::<Result<_, _>>()?;
     let store = rusqlite::Connection::open(data.join("record.sqlite"))
         .context("record.sqlite in the data directory")?;
     let integrity: String = store.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
@@ -178,7 +183,10 @@ fn compare(data: &Path, ledger: &Path, messages: Option<&[Vec<u8>]>) -> anyhow::
     for id in statement.query_map([], |row| row.get::<_, String>(0))? {
         *kept.entry(id?).or_default() += 1;
     }
-    let lost = acknowledged.iter().filter(|id| !kept.contains_key(*id)).count();
+    let lost = acknowledged
+        .iter()
+        .filter(|id| !kept.contains_key(*id))
+        .count();
     let doubled = kept.values().filter(|count| **count > 1).count();
     println!(
         "acknowledged {}  kept {}  lost {lost}  doubled {doubled}  integrity {integrity}",
@@ -210,11 +218,20 @@ fn compare(data: &Path, ledger: &Path, messages: Option<&[Vec<u8>]>) -> anyhow::
 }
 
 fn observations(message: &[u8]) -> usize {
-    message.split(|byte| *byte == b'\r').filter(|segment| segment.starts_with(b"OBX|")).count()
+    message
+        .split(|byte| *byte == b'\r')
+        .filter(|segment| segment.starts_with(b"OBX|"))
+        .count()
 }
 
 fn control_id(message: &[u8]) -> anyhow::Result<String> {
-    let header = message.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let field = header.split(|byte| *byte == b'|').nth(9).context("MSH-10")?;
+    let header = message
+        .split(|byte| *byte == b'\r')
+        .next()
+        .unwrap_or_default();
+    let field = header
+        .split(|byte| *byte == b'|')
+        .nth(9)
+        .context("MSH-10")?;
     Ok(String::from_utf8(field.to_vec())?)
 }

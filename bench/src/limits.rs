@@ -22,10 +22,17 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.directory)?;
     let seconds = Duration::from_secs(arguments.seconds);
-    println!("fsync, 4 KiB appended each: {:.0}/s", fsync_rate(&arguments.directory, seconds)?);
+    println!(
+        "fsync, 4 KiB appended each: {:.0}/s",
+        fsync_rate(&arguments.directory, seconds)?
+    );
     for kind in [Kind::Adt, Kind::Oru] {
         let messages = kind.messages(200, 1);
-        println!("parse {}, one thread: {:.0}/s", kind.name(), parse_rate(&messages, seconds));
+        println!(
+            "parse {}, one thread: {:.0}/s",
+            kind.name(),
+            parse_rate(&messages, seconds)
+        );
     }
     Ok(())
 }
@@ -33,7 +40,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Appends 4 KiB and waits until the disk has it, again and again.
 pub fn fsync_rate(directory: &Path, seconds: Duration) -> anyhow::Result<f64> {
     let path = directory.join("fsync-probe");
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&path)?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .open(&path)?;
     let block = [7u8; 4096];
     let begun = Instant::now();
     let mut count = 0u32;

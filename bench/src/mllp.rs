@@ -51,8 +51,12 @@ impl Kind {
         let now = jiff::Timestamp::now();
         let bytes = |outgoing: care_synthetic::Outgoing| outgoing.payload.bytes().to_vec();
         match self {
-            Self::Adt => care_synthetic::bulk_adt(count, PEOPLE, seed, now).map(bytes).collect(),
-            Self::Oru => care_synthetic::bulk_oru(count, PEOPLE, seed, now).map(bytes).collect(),
+            Self::Adt => care_synthetic::bulk_adt(count, PEOPLE, seed, now)
+                .map(bytes)
+                .collect(),
+            Self::Oru => care_synthetic::bulk_oru(count, PEOPLE, seed, now)
+                .map(bytes)
+                .collect(),
         }
     }
 }
@@ -62,11 +66,20 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let fsyncs = limits::fsync_rate(&arguments.directory, Duration::from_secs(2))?;
     println!("fsync rate of this disk: {fsyncs:.0}/s");
     let mut seed = 100;
-    for (kind, connections) in [(Kind::Adt, 1), (Kind::Adt, 8), (Kind::Oru, 1), (Kind::Oru, 8)] {
+    for (kind, connections) in [
+        (Kind::Adt, 1),
+        (Kind::Adt, 8),
+        (Kind::Oru, 1),
+        (Kind::Oru, 8),
+    ] {
         seed += 1;
         let data = run_directory(&arguments.directory, "ingest")?;
         let server = Server::start(&arguments.binary, &data, (free_port()?, free_port()?))?;
-        let wanted = if connections == 1 { arguments.messages / 4 } else { arguments.messages };
+        let wanted = if connections == 1 {
+            arguments.messages / 4
+        } else {
+            arguments.messages
+        };
         let messages = kind.messages(wanted, seed);
         let (rate, spread) = stream(server.mllp_port, &messages, connections)?;
         println!(
@@ -103,11 +116,18 @@ fn stream(port: u16, messages: &[Vec<u8>], connections: usize) -> anyhow::Result
             .collect();
         let mut times = Vec::new();
         for sender in senders {
-            times.extend(sender.join().map_err(|_| anyhow::anyhow!("a sender panicked"))??);
+            times.extend(
+                sender
+                    .join()
+                    .map_err(|_| anyhow::anyhow!("a sender panicked"))??,
+            );
         }
         anyhow::Ok(times)
     })?;
-    Ok((messages.len() as f64 / begun.elapsed().as_secs_f64(), Spread::of(times)))
+    Ok((
+        messages.len() as f64 / begun.elapsed().as_secs_f64(),
+        Spread::of(times),
+    ))
 }
 
 /// One MLLP connection.
@@ -122,7 +142,10 @@ impl Sender {
         let stream = TcpStream::connect(("127.0.0.1", port)).context("connect")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        Ok(Self { stream, buffer: Vec::new() })
+        Ok(Self {
+            stream,
+            buffer: Vec::new(),
+        })
     }
 
     /// Sends one message and waits for its acknowledgement.

@@ -51,13 +51,19 @@ pub struct StartArguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.directory)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     for items in &arguments.items {
         let data = run_directory(&arguments.directory, "pages")?;
         let server = Server::start(&arguments.binary, &data, (free_port()?, free_port()?))?;
         let number = fill(server.mllp_port, *items)?;
         let spread = runtime.block_on(measure(arguments, server.port, &number))?;
-        println!("{} with {items} items at {}/s: {spread}", arguments.page, arguments.rate);
+        println!(
+            "{} with {items} items at {}/s: {spread}",
+            arguments.page, arguments.rate
+        );
         server.kill()?;
         std::fs::remove_dir_all(&data)?;
     }
@@ -82,7 +88,11 @@ pub fn start(arguments: &StartArguments) -> anyhow::Result<()> {
         times.push(server.ready_after);
         server.kill()?;
     }
-    println!("ready after kill -9, about {} items: {}", sent * 9, Spread::of(times));
+    println!(
+        "ready after kill -9, about {} items: {}",
+        sent * 9,
+        Spread::of(times)
+    );
     std::fs::remove_dir_all(&data)?;
     Ok(())
 }
@@ -107,7 +117,13 @@ async fn measure(arguments: &Arguments, port: u16, number: &str) -> anyhow::Resu
     let record = open_record(&client, port, "district-nurse", number).await?;
     let address: Arc<str> = format!("{record}/{}", arguments.page).into();
     for _ in 0..20 {
-        client.get(&*address).send().await?.error_for_status()?.bytes().await?;
+        client
+            .get(&*address)
+            .send()
+            .await?
+            .error_for_status()?
+            .bytes()
+            .await?;
     }
     let gap = Duration::from_secs(1) / arguments.rate;
     let begun = Instant::now() + Duration::from_millis(50);
@@ -138,19 +154,39 @@ async fn open_record(
     number: &str,
 ) -> anyhow::Result<String> {
     let base = format!("http://localhost:{port}");
-    let page = client.get(format!("{base}/staff/login")).send().await?.text().await?;
+    let page = client
+        .get(format!("{base}/staff/login"))
+        .send()
+        .await?
+        .text()
+        .await?;
     let page = submit(client, &base, &page, "Continue", &[]).await?;
     let page = submit(client, &base, &page, user, &[]).await?;
     let page = if page.contains("Find a person") {
         page
     } else {
-        client.get(format!("{base}/staff/find")).send().await?.text().await?
+        client
+            .get(format!("{base}/staff/find"))
+            .send()
+            .await?
+            .text()
+            .await?
     };
     let page = submit(client, &base, &page, "Find", &[("nhs_number", number)]).await?;
-    let (_, address) =
-        submit_for_address(client, &base, &page, "Open record", &[("why", "not-present")]).await?;
-    let record = address.rsplit_once('/').map(|(record, _)| record.to_owned());
-    record.filter(|record| record.contains("/staff/record/")).context("the record did not open")
+    let (_, address) = submit_for_address(
+        client,
+        &base,
+        &page,
+        "Open record",
+        &[("why", "not-present")],
+    )
+    .await?;
+    let record = address
+        .rsplit_once('/')
+        .map(|(record, _)| record.to_owned());
+    record
+        .filter(|record| record.contains("/staff/record/"))
+        .context("the record did not open")
 }
 
 async fn submit(
@@ -160,7 +196,9 @@ async fn submit(
     button: &str,
     fields: &[(&str, &str)],
 ) -> anyhow::Result<String> {
-    Ok(submit_for_address(client, base, page, button, fields).await?.0)
+    Ok(submit_for_address(client, base, page, button, fields)
+        .await?
+        .0)
 }
 
 /// Sends the form whose text holds this button, with its hidden fields and these.
@@ -177,19 +215,44 @@ async fn submit_for_address(
         .map(|rest| rest.split("</form>").next().unwrap_or(rest))
         .find(|form| form.contains(button))
         .with_context(|| format!("a form with {button}"))?;
-    let action = attribute(form, "action").context("the form's action")?.replace("&amp;", "&");
-    let address = if action.starts_with("http") { action } else { format!("{base}{action}") };
+    let action = attribute(form, "action")
+        .context("the form's action")?
+        .replace("&amp;", "&");
+    let address = if action.starts_with("http") {
+        action
+    } else {
+        format!("{base}{action}")
+    };
     let mut values: Vec<(String, String)> = form
         .split("<input")
         .skip(1)
-        .chain(form.split("<button").skip(1).filter(|one| one.contains(button)))
+        .chain(
+            form.split("<button")
+                .skip(1)
+                .filter(|one| one.contains(button)),
+        )
         .map(|rest| rest.split('>').next().unwrap_or(rest))
         .filter(|tag| !tag.contains("type=\"radio\"") && !tag.contains("type=\"checkbox\""))
-        .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value").unwrap_or_default())))
+        .filter_map(|tag| {
+            Some((
+                attribute(tag, "name")?,
+                attribute(tag, "value").unwrap_or_default(),
+            ))
+        })
         .filter(|(name, _)| !fields.iter().any(|(given, _)| given == name))
         .collect();
-    values.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let request = if form.split('>').next().unwrap_or_default().to_lowercase().contains("post") {
+    values.extend(
+        fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
+    let request = if form
+        .split('>')
+        .next()
+        .unwrap_or_default()
+        .to_lowercase()
+        .contains("post")
+    {
         client.post(&address).header("Origin", base).form(&values)
     } else {
         client.get(&address).query(&values)

@@ -36,13 +36,22 @@ impl Server {
         let child = Command::new(binary)
             .args(["demo", "--people", "0", "--data"])
             .arg(data)
-            .args(["--port", &ports.0.to_string(), "--mllp-port", &ports.1.to_string()])
+            .args([
+                "--port",
+                &ports.0.to_string(),
+                "--mllp-port",
+                &ports.1.to_string(),
+            ])
             .stdout(Stdio::from(log.try_clone()?))
             .stderr(Stdio::from(log))
             .spawn()
             .with_context(|| format!("start {}", binary.display()))?;
-        let mut server =
-            Self { child, port: ports.0, mllp_port: ports.1, ready_after: Duration::ZERO };
+        let mut server = Self {
+            child,
+            port: ports.0,
+            mllp_port: ports.1,
+            ready_after: Duration::ZERO,
+        };
         while !is_ready(server.port) {
             if let Some(status) = server.child.try_wait()? {
                 bail!("the server ended with {status} before it was ready; see its log");
@@ -81,7 +90,9 @@ fn is_ready(port: u16) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        stream.write_all(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        stream.write_all(
+            b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        )?;
         let mut answer = [0u8; 16];
         stream.read_exact(&mut answer)?;
         Ok(answer.starts_with(b"HTTP/1.1 200"))

@@ -18,13 +18,19 @@ impl Spread {
     pub fn at(&self, share: f64) -> f64 {
         let last = self.sorted.len().saturating_sub(1);
         let place = (last as f64 * share).round() as usize;
-        self.sorted.get(place).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+        self.sorted
+            .get(place)
+            .map_or(0.0, |time| time.as_secs_f64() * 1000.0)
     }
 }
 
 impl std::fmt::Display for Spread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (middle, high, most) = (self.at(0.5), self.at(0.99), self.at(1.0));
-        write!(f, "p50 {middle:.2} ms  p99 {high:.2} ms  max {most:.2} ms  n {}", self.sorted.len())
+        write!(
+            f,
+            "p50 {middle:.2} ms  p99 {high:.2} ms  max {most:.2} ms  n {}",
+            self.sorted.len()
+        )
     }
 }

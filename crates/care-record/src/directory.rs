@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use care_core::vocabulary::{CategorySet, OdsCode, Organisation, SourceCode};
+use care_core::vocabulary::{
+    Category, CategorySet, OdsCode, Organisation, OrganisationKind, SourceCode,
+};
 
 /// A source: an organisation whose systems send items.
 #[derive(Debug, Clone)]
@@ -26,6 +28,79 @@ pub struct Source {
     pub numbers_are_traced: bool,
     /// False while the source is not connected yet.
     pub connected: bool,
+}
+
+impl Source {
+    /// What a source of this kind usually supplies, where the configuration does not say.
+    pub fn usually_supplies(kind: OrganisationKind) -> CategorySet {
+        use Category::*;
+        let kinds: &[Category] = match kind {
+            OrganisationKind::Practice => &[
+                Demographics,
+                Location,
+                Alerts,
+                Allergies,
+                Medications,
+                Problems,
+                Vaccinations,
+                Results,
+                Encounters,
+                Documents,
+                GpConsultations,
+                CarePlans,
+                Contacts,
+            ],
+            OrganisationKind::Trust => &[
+                Demographics,
+                Location,
+                Alerts,
+                Allergies,
+                Medications,
+                Problems,
+                Results,
+                Encounters,
+                Documents,
+                Contacts,
+            ],
+            OrganisationKind::Community => &[
+                Demographics,
+                Location,
+                Alerts,
+                Encounters,
+                Documents,
+                CarePlans,
+                Contacts,
+            ],
+            OrganisationKind::MentalHealth => &[
+                Demographics,
+                Location,
+                Alerts,
+                Medications,
+                Encounters,
+                Documents,
+                MentalHealth,
+                CarePlans,
+                Legal,
+                Contacts,
+            ],
+            OrganisationKind::Council => &[
+                Demographics,
+                Location,
+                AboutMe,
+                Alerts,
+                SocialCare,
+                CarePlans,
+                Safeguarding,
+                Legal,
+                Contacts,
+            ],
+            OrganisationKind::CareHome => &[Demographics, AboutMe, CarePlans, Contacts],
+            OrganisationKind::Pharmacy => &[Demographics, Medications, Vaccinations],
+            OrganisationKind::Ambulance => &[Demographics, Encounters, Documents],
+            OrganisationKind::Programme => &[],
+        };
+        kinds.iter().copied().collect()
+    }
 }
 
 /// Everybody who takes part.

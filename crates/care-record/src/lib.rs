@@ -8,6 +8,7 @@ mod caller;
 mod choices;
 mod clock;
 mod directory;
+mod disclosure;
 mod identity;
 mod intake;
 mod jobs;
@@ -24,6 +25,11 @@ pub use choices::{
 };
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
+pub use disclosure::{
+    Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError, FhirAsk, FhirPage,
+    FhirResource, Found, FoundPerson, Ground, NumberProblem, Opened, Page, RecentPerson, Refusal,
+    Stated, Stopped, VisitFacts, Why,
+};
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{
     DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, FileDelivery, FileResult,

@@ -218,6 +218,11 @@ impl Record {
         self.inner.intake.clone()
     }
 
+    /// The door to what is held.
+    pub fn disclosure(&self) -> crate::Disclosure {
+        crate::Disclosure::new(self.inner.clone())
+    }
+
     /// Decides whose records are one person's.
     pub fn identity(&self) -> crate::Identity {
         crate::Identity::new(self.inner.store.clone(), self.inner.clock.clone())

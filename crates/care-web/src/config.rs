@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use care_core::vocabulary::{OdsCode, Organisation, OrganisationKind, Role};
+use care_core::vocabulary::{Category, OdsCode, Organisation, OrganisationKind, Role};
 use care_record::{Directory, Source};
 use serde::{Deserialize, Serialize};
 
@@ -306,6 +306,10 @@ pub struct OrganisationEntry {
     /// What it leaves out, in plain words.
     #[serde(default)]
     pub leaves_out: Vec<String>,
+    /// The categories it normally supplies, by code; left out, what its kind usually does. A section
+    /// says so when a source that supplies it does not answer.
+    #[serde(default)]
+    pub supplies: Option<Vec<String>>,
     /// Its NHS numbers are traced against the national register.
     #[serde(default)]
     pub numbers_are_traced: bool,
@@ -767,8 +771,18 @@ impl OrganisationEntry {
     }
 
     fn source(&self, organisation: Organisation) -> Source {
+        let supplies = self.supplies.as_ref().map_or_else(
+            || Source::usually_supplies(organisation.kind),
+            |codes| {
+                codes
+                    .iter()
+                    .filter_map(|code| Category::from_code(code))
+                    .collect()
+            },
+        );
         Source {
             organisation,
+            supplies,
             feeds: self.feeds.clone(),
             agreed_interval_minutes: self.agreed_interval_minutes,
             shares: self.shares.clone(),

@@ -21,7 +21,11 @@ pub fn finding(role: Role, address_protected: bool) -> Option<View> {
         );
     let who = CategorySet::EMPTY.with(Category::Demographics);
     may_find.then(|| View {
-        categories: if address_protected { who } else { who.with(Category::Location) },
+        categories: if address_protected {
+            who
+        } else {
+            who.with(Category::Location)
+        },
         sensitivities: [Sensitivity::Normal].into_iter().collect(),
         hide_gp_sourced: false,
         hidden_sources: Vec::new(),

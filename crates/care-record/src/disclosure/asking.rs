@@ -74,8 +74,12 @@ pub enum Stopped {
 
 impl Stopped {
     /// Every answer, in the order of the page.
-    pub const ALL: [Self; 4] =
-        [Self::TooIll, Self::LacksCapacity, Self::CannotReach, Self::CannotCommunicate];
+    pub const ALL: [Self; 4] = [
+        Self::TooIll,
+        Self::LacksCapacity,
+        Self::CannotReach,
+        Self::CannotCommunicate,
+    ];
 
     /// The code in forms.
     pub fn code(self) -> &'static str {
@@ -114,8 +118,12 @@ pub enum Ground {
 
 impl Ground {
     /// Every ground, in the order of the page.
-    pub const ALL: [Self; 4] =
-        [Self::RiskToLife, Self::PersonAsked, Self::SafeguardingDuty, Self::LegalDuty];
+    pub const ALL: [Self; 4] = [
+        Self::RiskToLife,
+        Self::PersonAsked,
+        Self::SafeguardingDuty,
+        Self::LegalDuty,
+    ];
 
     /// The code in forms.
     pub fn code(self) -> &'static str {
@@ -238,7 +246,11 @@ fn emergency(asked: &mut Asked, ground: Ground, text: &str, seal: bool) {
 }
 
 fn broken(justification: Justification, reason: &str, opens_seal: bool) -> Option<BreakGlass> {
-    Some(BreakGlass { justification: Some(justification), reason: reason.to_owned(), opens_seal })
+    Some(BreakGlass {
+        justification: Some(justification),
+        reason: reason.to_owned(),
+        opens_seal,
+    })
 }
 
 impl Stated {
@@ -251,14 +263,20 @@ impl Stated {
                 Permission::from_code(code).unwrap_or(Permission::NotAsked)
             });
         asked.warrant = Warrant {
-            case_reference: self.case.as_deref().is_some_and(|case| !case.trim().is_empty()),
+            case_reference: self
+                .case
+                .as_deref()
+                .is_some_and(|case| !case.trim().is_empty()),
             scope: CategorySet::EMPTY,
             ..Warrant::default()
         };
         if let Some((code, reason)) = &self.break_glass {
             let justification = Justification::from_code(code);
-            asked.break_glass =
-                Some(BreakGlass { justification, reason: reason.clone(), opens_seal: false });
+            asked.break_glass = Some(BreakGlass {
+                justification,
+                reason: reason.clone(),
+                opens_seal: false,
+            });
             asked.emergency = justification == Some(Justification::BestInterest)
                 && asked.permission == Permission::Unable;
             asked.claims_relationship = justification == Some(Justification::SelfClaim);

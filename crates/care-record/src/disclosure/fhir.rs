@@ -7,7 +7,9 @@ use care_core::vocabulary::{ItemId, NhsNumber, PersonId};
 
 use super::asking::{Stated, Why};
 use super::gather::Gathered;
-use super::{Answer, Disclosed, Disclosure, DisclosureError, decided_entry, entry, patient, redact};
+use super::{
+    Answer, Disclosed, Disclosure, DisclosureError, decided_entry, entry, patient, redact,
+};
 use crate::caller::Caller;
 use crate::store::StoredBody;
 
@@ -54,7 +56,11 @@ impl Disclosure {
         number: NhsNumber,
     ) -> Answer<Disclosed<Option<FhirResource>>> {
         let permitted = ask.only_person.is_none_or(|only| only == number);
-        let holder = if permitted { self.holder(number)? } else { None };
+        let holder = if permitted {
+            self.holder(number)?
+        } else {
+            None
+        };
         let Some(person) = holder else {
             let mut entry = entry(self.now(), Act::ApiRead, Outcome::Success, caller);
             entry.page = "GET Patient?identifier".to_owned();
@@ -100,7 +106,10 @@ impl Disclosure {
         let page = format!("GET {resource_type}");
         let gathered = self.asked(caller, ask, &person.to_string(), &page)?;
         let view = gathered.decision.view().ok_or(DisclosureError::NotThere)?;
-        let found = self.inner.store.version(gathered.person, view, (resource_type, item), None)?;
+        let found = self
+            .inner
+            .store
+            .version(gathered.person, view, (resource_type, item), None)?;
         let mut entry = decided_entry(self.now(), Act::ApiRead, caller, &gathered);
         entry.page = page;
         let Some(body) = found else {
@@ -139,17 +148,28 @@ impl Disclosure {
         headers.sort_by_key(key);
         let with_patient = types.is_empty() || types.contains(&ResourceType::PATIENT);
         let total = headers.len() + usize::from(with_patient);
-        let mut page = FhirPage { total, ..FhirPage::default() };
+        let mut page = FhirPage {
+            total,
+            ..FhirPage::default()
+        };
         if with_patient && after.is_none() {
             page.resources.push(self.patient_resource(&gathered));
         }
         let room = count.saturating_sub(page.resources.len());
-        let rest = headers.iter().filter(|header| after.is_none_or(|last| key(header) > last));
+        let rest = headers
+            .iter()
+            .filter(|header| after.is_none_or(|last| key(header) > last));
         let chosen: Vec<&Header> = rest.clone().take(room).collect();
         if rest.count() > chosen.len() {
-            page.next = chosen.last().map(|last| cursor(last)).or(Some(START.to_owned()));
+            page.next = chosen
+                .last()
+                .map(|last| cursor(last))
+                .or(Some(START.to_owned()));
         }
-        let wanted: Vec<_> = chosen.iter().map(|one| (one.resource_type, one.item)).collect();
+        let wanted: Vec<_> = chosen
+            .iter()
+            .map(|one| (one.resource_type, one.item))
+            .collect();
         let mut entry = decided_entry(self.now(), Act::ApiRead, caller, &gathered);
         entry.page = page_name;
         entry.items = chosen.iter().map(|header| item_name(header)).collect();
@@ -164,7 +184,9 @@ impl Disclosure {
         let person = PersonId::parse(person).map_err(|_| DisclosureError::NotThere)?;
         let why = Why::Stated(ask.stated.clone());
         let gathered = self.gather(caller, person, &why.asked(caller.user.role))?;
-        let other_person = ask.only_person.is_some_and(|only| gathered.number() != Some(only));
+        let other_person = ask
+            .only_person
+            .is_some_and(|only| gathered.number() != Some(only));
         let provisional = super::gather::has_flag(&gathered.row, crate::identity::PROVISIONAL);
         let mut entry = decided_entry(self.now(), Act::ApiRead, caller, &gathered);
         entry.page = page.to_owned();
@@ -186,7 +208,9 @@ impl Disclosure {
             resource_type: ResourceType::PATIENT,
             id: gathered.person.to_string(),
             version: 1,
-            body: patient::resource(gathered.person, &gathered.known).to_string().into_bytes(),
+            body: patient::resource(gathered.person, &gathered.known)
+                .to_string()
+                .into_bytes(),
         }
     }
 
@@ -204,13 +228,21 @@ impl Disclosure {
         } else {
             stored.body
         };
-        Ok(FhirResource { resource_type, id, version, body })
+        Ok(FhirResource {
+            resource_type,
+            id,
+            version,
+            body,
+        })
     }
 }
 
 /// The name of an item in the log: type, item and version.
 pub(super) fn item_name(header: &Header) -> String {
-    format!("{}/{}/{}", header.resource_type, header.item, header.version)
+    format!(
+        "{}/{}/{}",
+        header.resource_type, header.item, header.version
+    )
 }
 
 /// Our ids are `{person}-{item}`; anything else is not there.
@@ -233,7 +265,9 @@ fn cursor(header: &Header) -> String {
 
 fn parse_cursor(text: &str) -> Answer<(u16, u64)> {
     let unclear = DisclosureError::Unclear("this page link is none of ours; search again");
-    let Some((number, item)) = text.split_once('-') else { return Err(unclear) };
+    let Some((number, item)) = text.split_once('-') else {
+        return Err(unclear);
+    };
     match (number.parse(), ItemId::parse(item)) {
         (Ok(number), Ok(item)) => Ok((number, item.0)),
         _ => Err(unclear),

@@ -103,7 +103,12 @@ impl Disclosure {
         let mut entry = entry(self.now(), Act::Find, Outcome::Success, caller);
         entry.page = "find-by-number".to_owned();
         entry.person = person;
-        entry.detail = if person.is_some() { "1 found" } else { "none found" }.to_owned();
+        entry.detail = if person.is_some() {
+            "1 found"
+        } else {
+            "none found"
+        }
+        .to_owned();
         let Some(person) = person else {
             return self.disclose(Vec::new(), entry, None).map(Ok);
         };
@@ -123,7 +128,10 @@ impl Disclosure {
         if details.family.trim().is_empty() {
             return Err(DisclosureError::Unclear("Enter a family name"));
         }
-        if PartialDate::parse_fhir(&details.birth_date).and_then(PartialDate::to_date).is_none() {
+        if PartialDate::parse_fhir(&details.birth_date)
+            .and_then(PartialDate::to_date)
+            .is_none()
+        {
             return Err(DisclosureError::Unclear("Enter a date of birth"));
         }
         let family = patient_index::fold(&details.family);
@@ -137,7 +145,11 @@ impl Disclosure {
             similar: details.similar,
         };
         let mut people = Vec::new();
-        for person in self.inner.store.persons_by_details(&query, MOST_MATCHES as u32 + 1)? {
+        for person in self
+            .inner
+            .store
+            .persons_by_details(&query, MOST_MATCHES as u32 + 1)?
+        {
             if let Some(person) = self.findable(person, !query.postcode.is_empty())? {
                 if !people.contains(&person) {
                     people.push(person);
@@ -194,7 +206,11 @@ impl Disclosure {
         let mut entry = entry(self.now(), Act::Find, Outcome::Success, caller);
         entry.page = "search-results".to_owned();
         entry.items = shown;
-        let found = Found { people, too_many: kept.too_many, details: kept.details };
+        let found = Found {
+            people,
+            too_many: kept.too_many,
+            details: kept.details,
+        };
         self.disclose(changes, entry, found)
     }
 
@@ -211,7 +227,10 @@ impl Disclosure {
 
     /// The findable person who holds this number.
     pub(super) fn holder(&self, number: NhsNumber) -> Answer<Option<PersonId>> {
-        let holders = self.inner.store.persons_by_identifier(NHS_NUMBER, &number.digits())?;
+        let holders = self
+            .inner
+            .store
+            .persons_by_identifier(NHS_NUMBER, &number.digits())?;
         for holder in holders.iter().filter(|holder| holder.unique) {
             if let Some(person) = self.findable(holder.person, false)? {
                 return Ok(Some(person));
@@ -271,8 +290,13 @@ impl Disclosure {
         handle: &str,
     ) -> Answer<T> {
         let now_ms = self.now().as_millisecond();
-        let bytes = self.inner.store.keep_get(space, &handles::digest(handle), now_ms)?;
-        Ok(serde_json::from_slice(&bytes.ok_or(DisclosureError::NotThere)?)?)
+        let bytes = self
+            .inner
+            .store
+            .keep_get(space, &handles::digest(handle), now_ms)?;
+        Ok(serde_json::from_slice(
+            &bytes.ok_or(DisclosureError::NotThere)?,
+        )?)
     }
 }
 
@@ -287,7 +311,9 @@ fn mark_alike(people: &mut [FoundPerson]) {
         })
         .collect();
     for (place, person) in people.iter_mut().enumerate() {
-        person.alike = keys.iter().enumerate().any(|(other, key)| other != place && *key == keys[place]);
+        person.alike = keys
+            .iter()
+            .enumerate()
+            .any(|(other, key)| other != place && *key == keys[place]);
     }
 }
-

@@ -9,7 +9,8 @@ use care_core::fhir::{self, Json};
 use care_core::mapping::fhir::patient_demographics;
 use care_core::patient_index;
 use care_core::vocabulary::{
-    Demographics, Involvement, NhsNumber, OdsCode, OrganisationKind, PartialDate, PersonId, SourceCode,
+    Demographics, Involvement, NhsNumber, OdsCode, OrganisationKind, PartialDate, PersonId,
+    SourceCode,
 };
 use jiff::Timestamp;
 
@@ -50,11 +51,18 @@ impl Disclosure {
     /// The person who answers, joins followed, with everything known of all who were joined.
     pub(super) fn answering(&self, person: PersonId) -> Answer<(PersonId, PersonRow)> {
         let found = identity::answering(&*self.inner.store, person)?;
-        found.map(|one| (one.person, one.row)).ok_or(DisclosureError::NotThere)
+        found
+            .map(|one| (one.person, one.row))
+            .ok_or(DisclosureError::NotThere)
     }
 
     /// Gathers the facts and asks the rules.
-    pub(super) fn gather(&self, caller: &Caller, person: PersonId, asked: &Asked) -> Answer<Gathered> {
+    pub(super) fn gather(
+        &self,
+        caller: &Caller,
+        person: PersonId,
+        asked: &Asked,
+    ) -> Answer<Gathered> {
         let now = self.now();
         let (person, row) = self.answering(person)?;
         let known = self.known(caller, person, &row)?;
@@ -72,7 +80,14 @@ impl Disclosure {
             warrant: asked.warrant.clone(),
         };
         let decision = access::decide(&facts, self.settings());
-        Ok(Gathered { person, row, known, facts, evidence, decision })
+        Ok(Gathered {
+            person,
+            row,
+            known,
+            facts,
+            evidence,
+            decision,
+        })
     }
 
     /// Who the person is, as far as somebody looking for them may know; nothing at all where the
@@ -112,7 +127,10 @@ impl Disclosure {
 
     /// The kind of a source; an unknown one counts as the programme's own.
     pub(super) fn kind_of(&self, source: &SourceCode) -> OrganisationKind {
-        self.inner.directory.organisation(source).map_or(OrganisationKind::Programme, |o| o.kind)
+        self.inner
+            .directory
+            .organisation(source)
+            .map_or(OrganisationKind::Programme, |o| o.kind)
     }
 
     /// The code the rules know an organisation by; one that takes no part has only its own.
@@ -131,7 +149,11 @@ impl Disclosure {
     ) -> (Relationship, Option<Involvement>) {
         let organisation = &caller.user.organisation;
         let kind = self.kind_of(organisation);
-        let parts: Vec<Involvement> = row.involvements.iter().map(|(_, part)| part.clone()).collect();
+        let parts: Vec<Involvement> = row
+            .involvements
+            .iter()
+            .map(|(_, part)| part.clone())
+            .collect();
         let (relationship, evidence) =
             access::relationship_from(&parts, organisation, kind, now, self.settings());
         (relationship, evidence.cloned())
@@ -173,12 +195,17 @@ fn is_self(caller: &Caller, known: &Demographics) -> bool {
 }
 
 fn is_family(caller: &Caller, known: &Demographics) -> bool {
-    known.nhs_number.is_some_and(|number| caller.user.family_numbers.contains(&number))
+    known
+        .nhs_number
+        .is_some_and(|number| caller.user.family_numbers.contains(&number))
 }
 
 /// The value of a person's flag.
 pub(super) fn flag<'a>(row: &'a PersonRow, wanted: &str) -> Option<&'a str> {
-    row.flags.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+    row.flags
+        .iter()
+        .find(|(name, _)| name == wanted)
+        .map(|(_, value)| value.as_str())
 }
 
 pub(super) fn has_flag(row: &PersonRow, wanted: &str) -> bool {
@@ -192,7 +219,9 @@ fn patient_facts(row: &PersonRow, known: &Demographics, now: Timestamp) -> Patie
         (None, None) => Life::Living,
         (Some(Some(died)), _) => deceased_since(died, today),
         (_, Some(value)) => PartialDate::parse_fhir(value)
-            .map_or(Life::Deceased { days_since: None }, |died| deceased_since(died, today)),
+            .map_or(Life::Deceased { days_since: None }, |died| {
+                deceased_since(died, today)
+            }),
         (Some(None), None) => Life::Deceased { days_since: None },
     };
     Patient {
@@ -205,8 +234,14 @@ fn patient_facts(row: &PersonRow, known: &Demographics, now: Timestamp) -> Patie
 }
 
 fn deceased_since(died: PartialDate, today: jiff::civil::Date) -> Life {
-    let days = died.first_day().until(today).map(|span| span.get_days()).unwrap_or(0);
-    Life::Deceased { days_since: Some(days.max(0).unsigned_abs()) }
+    let days = died
+        .first_day()
+        .until(today)
+        .map(|span| span.get_days())
+        .unwrap_or(0);
+    Life::Deceased {
+        days_since: Some(days.max(0).unsigned_abs()),
+    }
 }
 
 fn whole_years(born: PartialDate, today: jiff::civil::Date) -> u32 {
@@ -227,7 +262,10 @@ fn choice_facts(disclosure: &Disclosure, row: &PersonRow) -> Choice {
     };
     let Some(kept) = &row.choice else { return none };
     let Ok(kept) = choices::Choice::from_bytes(kept) else {
-        return Choice { connect_care: ChoiceState::Unknown, ..none };
+        return Choice {
+            connect_care: ChoiceState::Unknown,
+            ..none
+        };
     };
     let codes = |all: &[OdsCode]| all.iter().map(|ods| disclosure.access_code(ods)).collect();
     Choice {

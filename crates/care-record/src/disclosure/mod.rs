@@ -98,8 +98,11 @@ impl Disclosure {
 
     /// Writes what was decided, with what is kept beside it, and hands the value out.
     fn disclose<T>(&self, changes: Vec<Change>, entry: Entry, value: T) -> Answer<Disclosed<T>> {
-        let committed =
-            self.inner.store.commit(Commit { changes, entry, more_entries: Vec::new() })?;
+        let committed = self.inner.store.commit(Commit {
+            changes,
+            entry,
+            more_entries: Vec::new(),
+        })?;
         Ok(Disclosed::after(committed.entry, value))
     }
 
@@ -126,15 +129,31 @@ fn entry(at: Timestamp, act: Act, outcome: Outcome, caller: &Caller) -> Entry {
 /// An entry about a person, with the decision's reason, flags and trace.
 fn decided_entry(at: Timestamp, act: Act, caller: &Caller, gathered: &Gathered) -> Entry {
     let allowed = gathered.decision.view().is_some();
-    let outcome = if allowed { Outcome::Success } else { Outcome::Denied };
+    let outcome = if allowed {
+        Outcome::Success
+    } else {
+        Outcome::Denied
+    };
     let mut entry = entry(at, act, outcome, caller);
     entry.person = Some(gathered.person);
-    entry.purpose = gathered.facts.purpose.map_or("not-permitted", |p| p.code()).to_owned();
+    entry.purpose = gathered
+        .facts
+        .purpose
+        .map_or("not-permitted", |p| p.code())
+        .to_owned();
     entry.reason = gathered.decision.reason().code().to_owned();
-    entry.flags = gathered.decision.audit_flags().map(|flag| flag.code().to_owned()).collect();
+    entry.flags = gathered
+        .decision
+        .audit_flags()
+        .map(|flag| flag.code().to_owned())
+        .collect();
     entry.trace = gathered.decision.trace().lines();
     if let Some(part) = &gathered.evidence {
-        entry.trace.push(format!("relationship shown by {} of {}", part.kind.code(), part.organisation));
+        entry.trace.push(format!(
+            "relationship shown by {} of {}",
+            part.kind.code(),
+            part.organisation
+        ));
     }
     let categories = gathered.decision.visible_categories();
     entry.categories = categories.iter().map(|one| one.code().to_owned()).collect();

@@ -10,8 +10,7 @@ use crate::identity::NHS_NUMBER;
 
 const STATUS_EXTENSION: &str =
     "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-NHSNumberVerificationStatus";
-const STATUS_CODES: &str =
-    "https://fhir.hl7.org.uk/CodeSystem/UKCore-NHSNumberVerificationStatus";
+const STATUS_CODES: &str = "https://fhir.hl7.org.uk/CodeSystem/UKCore-NHSNumberVerificationStatus";
 const ODS: &str = "https://fhir.nhs.uk/Id/ods-organization-code";
 
 /// The Patient resource of a person, as far as `known` goes.
@@ -20,23 +19,34 @@ pub(super) fn resource(person: PersonId, known: &Demographics) -> Json {
         ("resourceType", "Patient".into()),
         ("id", person.to_string().into()),
         ("meta", restricted_meta(known)),
-        ("identifier", Json::list(number(known).into_iter().collect())),
+        (
+            "identifier",
+            Json::list(number(known).into_iter().collect()),
+        ),
         ("name", Json::list(known.names.iter().map(name).collect())),
-        ("telecom", Json::list(known.contacts.iter().map(telecom).collect())),
+        (
+            "telecom",
+            Json::list(known.contacts.iter().map(telecom).collect()),
+        ),
         ("gender", known.gender.map(gender).into()),
-        ("birthDate", known.birth_date.map(|date| date.to_string()).into()),
+        (
+            "birthDate",
+            known.birth_date.map(|date| date.to_string()).into(),
+        ),
     ]);
     match known.died {
         Some(Some(date)) => patient.set("deceasedDateTime", date.to_string().into()),
         Some(None) => patient.set("deceasedBoolean", true.into()),
         None => {}
     }
-    patient.set("address", Json::list(known.addresses.iter().map(address).collect()));
+    patient.set(
+        "address",
+        Json::list(known.addresses.iter().map(address).collect()),
+    );
     if let Some(practice) = &known.practice {
         let identifier =
             Json::object([("system", ODS.into()), ("value", practice.as_str().into())]);
-        let reference =
-            Json::object([("type", "Organization".into()), ("identifier", identifier)]);
+        let reference = Json::object([("type", "Organization".into()), ("identifier", identifier)]);
         patient.set("generalPractitioner", Json::Array(vec![reference]));
     }
     patient
@@ -47,7 +57,10 @@ fn restricted_meta(known: &Demographics) -> Json {
         return Json::Null;
     }
     let label = Json::object([
-        ("system", "http://terminology.hl7.org/CodeSystem/v3-Confidentiality".into()),
+        (
+            "system",
+            "http://terminology.hl7.org/CodeSystem/v3-Confidentiality".into(),
+        ),
         ("code", "R".into()),
         ("display", "restricted".into()),
     ]);
@@ -67,7 +80,10 @@ fn number(known: &Demographics) -> Option<Json> {
     ]);
     let status = Json::object([
         ("url", STATUS_EXTENSION.into()),
-        ("valueCodeableConcept", Json::object([("coding", Json::Array(vec![coding]))])),
+        (
+            "valueCodeableConcept",
+            Json::object([("coding", Json::Array(vec![coding]))]),
+        ),
     ]);
     Some(Json::object([
         ("extension", Json::Array(vec![status])),
@@ -77,10 +93,16 @@ fn number(known: &Demographics) -> Option<Json> {
 }
 
 fn name(name: &PersonName) -> Json {
-    let texts = |parts: &[String]| Json::list(parts.iter().map(|part| part.as_str().into()).collect());
+    let texts =
+        |parts: &[String]| Json::list(parts.iter().map(|part| part.as_str().into()).collect());
     Json::object([
         ("use", "official".into()),
-        ("family", Some(name.family.as_str()).filter(|family| !family.is_empty()).into()),
+        (
+            "family",
+            Some(name.family.as_str())
+                .filter(|family| !family.is_empty())
+                .into(),
+        ),
         ("given", texts(&name.given)),
         ("prefix", texts(&name.prefix)),
     ])
@@ -111,8 +133,20 @@ fn gender(gender: Gender) -> &'static str {
 
 fn address(address: &Address) -> Json {
     Json::object([
-        ("use", if address.temporary { "temp" } else { "home" }.into()),
-        ("line", Json::list(address.lines.iter().map(|line| line.as_str().into()).collect())),
+        (
+            "use",
+            if address.temporary { "temp" } else { "home" }.into(),
+        ),
+        (
+            "line",
+            Json::list(
+                address
+                    .lines
+                    .iter()
+                    .map(|line| line.as_str().into())
+                    .collect(),
+            ),
+        ),
         ("postalCode", address.postcode.as_deref().into()),
     ])
 }

@@ -100,7 +100,11 @@ impl Disclosure {
             self.disclose(Vec::new(), entry, ())?;
             return Err(DisclosureError::NotThere);
         }
-        entry.items = held.items.iter().map(|item| item_name(&item.header)).collect();
+        entry.items = held
+            .items
+            .iter()
+            .map(|item| item_name(&item.header))
+            .collect();
         let page = self.arrange(caller, &gathered, &kept, &held, request)?;
         self.disclose(Vec::new(), entry, page)
     }
@@ -131,7 +135,12 @@ impl Disclosure {
             _ => Vec::new(),
         };
         let sources = self.sources(gathered, view)?;
-        Ok(Held { headers, items, history, sources })
+        Ok(Held {
+            headers,
+            items,
+            history,
+            sources,
+        })
     }
 
     /// Reads bodies. One that cannot be read is left out and reported; the others are shown (S8).
@@ -158,10 +167,16 @@ impl Disclosure {
                 continue;
             };
             redact::resource(&mut body, view);
-            items.push(Item { header: stored.header, body });
+            items.push(Item {
+                header: stored.header,
+                body,
+            });
         }
         if !broken.is_empty() {
-            tracing::error!(count = broken.len(), "stored items could not be read; run `connect-care store check`");
+            tracing::error!(
+                count = broken.len(),
+                "stored items could not be read; run `connect-care store check`"
+            );
         }
         Ok(())
     }
@@ -186,7 +201,10 @@ impl Disclosure {
 
     /// Every source with its state for this person, in the order of the configuration.
     fn sources(&self, gathered: &Gathered, view: &View) -> Answer<Vec<SourceState>> {
-        let activity = self.inner.store.source_activity(Some((gathered.person, view)))?;
+        let activity = self
+            .inner
+            .store
+            .source_activity(Some((gathered.person, view)))?;
         let state = |source: &crate::directory::Source| {
             let organisation = &source.organisation;
             let seen = activity.iter().find(|one| one.source == organisation.ods);
@@ -228,7 +246,9 @@ impl Disclosure {
             facts: &facts,
             demographics: &demographics,
             practice: self.practice(&demographics),
-            last_looked: visit.looked_before_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+            last_looked: visit
+                .looked_before_ms
+                .and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             now: self.now(),
         };
         Ok(Page {
@@ -245,14 +265,25 @@ impl Disclosure {
         self.inner.directory.organisation(known.practice.as_ref()?)
     }
 
-    fn view_facts(&self, caller: &Caller, gathered: &Gathered, visit: &KeptVisit) -> Answer<ViewFacts> {
+    fn view_facts(
+        &self,
+        caller: &Caller,
+        gathered: &Gathered,
+        visit: &KeptVisit,
+    ) -> Answer<ViewFacts> {
         let decision = &gathered.decision;
         let view = decision.view();
         let categories = decision.visible_categories();
-        let seal_asked = gathered.facts.break_glass.as_ref().is_some_and(|glass| glass.opens_seal);
+        let seal_asked = gathered
+            .facts
+            .break_glass
+            .as_ref()
+            .is_some_and(|glass| glass.opens_seal);
         Ok(ViewFacts {
             categories,
-            hidden_sources: view.map(|view| view.hidden_sources().to_vec()).unwrap_or_default(),
+            hidden_sources: view
+                .map(|view| view.hidden_sources().to_vec())
+                .unwrap_or_default(),
             hide_gp_sourced: view.is_some_and(View::hide_gp_sourced),
             withheld_notice: decision.withheld_notice(),
             may_break_seal: caller.user.can_break_seal && !seal_asked,
@@ -296,7 +327,9 @@ fn shown_demographics(gathered: &Gathered, facts: &ViewFacts) -> Demographics {
 
 /// A source that is known not to answer for this person, and since when.
 fn unavailable_since(gathered: &Gathered, source: &SourceCode) -> Option<Timestamp> {
-    flag(&gathered.row, &format!("unavailable:{source}"))?.parse().ok()
+    flag(&gathered.row, &format!("unavailable:{source}"))?
+        .parse()
+        .ok()
 }
 
 /// An item, document or test that is not among what the view permits is not there.
@@ -305,14 +338,17 @@ fn not_there(request: &SectionRequest, held: &Held) -> bool {
         SectionRequest::Item { item } | SectionRequest::Document { item } => {
             !held.items.iter().any(|one| one.header.item == *item)
         }
-        SectionRequest::Test { code_key } => {
-            !held.headers.iter().any(|header| header.code_key == *code_key)
-        }
+        SectionRequest::Test { code_key } => !held
+            .headers
+            .iter()
+            .any(|header| header.code_key == *code_key),
         _ => false,
     }
 }
 
 /// The name of a page in the log; never a search word.
 fn page_name(request: &SectionRequest) -> String {
-    request.section().map_or_else(|| "item".to_owned(), |section| section.code().to_owned())
+    request
+        .section()
+        .map_or_else(|| "item".to_owned(), |section| section.code().to_owned())
 }

@@ -7,7 +7,13 @@ use care_core::vocabulary::{Category, Demographics};
 
 /// Members that say where somebody can be found. Source: the national register's restricted
 /// response leaves out the same.
-const WHERE: [&str; 5] = ["address", "telecom", "contact", "generalPractitioner", "photo"];
+const WHERE: [&str; 5] = [
+    "address",
+    "telecom",
+    "contact",
+    "generalPractitioner",
+    "photo",
+];
 
 /// Takes what says where the person is out of their demographics.
 pub(super) fn demographics(known: &mut Demographics) {
@@ -52,7 +58,8 @@ pub(super) fn touches(resource_type: care_core::fhir::ResourceType, view: &View)
 fn remove_places(appointment: &mut Json) {
     if let Some(Json::Array(participants)) = appointment.get_mut("participant") {
         participants.retain(|one| {
-            !one.text_at(&["actor", "reference"]).is_some_and(|text| text.contains("Location"))
+            !one.text_at(&["actor", "reference"])
+                .is_some_and(|text| text.contains("Location"))
                 && one.text_at(&["actor", "type"]) != Some("Location")
         });
     }

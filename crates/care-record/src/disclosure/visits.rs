@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::asking::Why;
 use super::find::{Details, KeptChoice};
 use super::gather::{Gathered, flag};
-use super::{Answer, Disclosed, Disclosure, DisclosureError, decided_entry, entry, handles, person_key};
+use super::{
+    Answer, Disclosed, Disclosure, DisclosureError, decided_entry, entry, handles, person_key,
+};
 use crate::caller::Caller;
 use crate::identity::IDENTITY_DOUBT;
 use crate::store::Change;
@@ -109,9 +111,16 @@ impl Disclosure {
         self.disclose(Vec::new(), entry, confirm)
     }
 
-    fn confirm_page(&self, caller: &Caller, kept: KeptChoice, gathered: Gathered) -> Answer<Confirm> {
+    fn confirm_page(
+        &self,
+        caller: &Caller,
+        kept: KeptChoice,
+        gathered: Gathered,
+    ) -> Answer<Confirm> {
         let present = gathered.number().map(|number| number.digits());
-        let replaced_number = kept.typed_number.filter(|typed| Some(typed) != present.as_ref());
+        let replaced_number = kept
+            .typed_number
+            .filter(|typed| Some(typed) != present.as_ref());
         let on_file = self.permission_on_file(caller, gathered.person)?;
         let facts = &gathered.facts;
         Ok(Confirm {
@@ -157,8 +166,11 @@ impl Disclosure {
             return Err(self.refuse(&gathered, entry));
         }
         let emergency = matches!(why, Why::Emergency { .. }) || asked.emergency;
-        let minutes =
-            if emergency { i64::from(self.settings().emergency_minutes) } else { VISIT_MINUTES };
+        let minutes = if emergency {
+            i64::from(self.settings().emergency_minutes)
+        } else {
+            VISIT_MINUTES
+        };
         let visit = KeptVisit {
             session: caller.session.clone(),
             user: caller.user.id.clone(),
@@ -186,7 +198,14 @@ impl Disclosure {
         }
         let emergency_until =
             emergency.then(|| Timestamp::from_millisecond(visit.ends_ms).unwrap_or(now));
-        self.disclose(changes, entry, Opened { visit: handle, emergency_until })
+        self.disclose(
+            changes,
+            entry,
+            Opened {
+                visit: handle,
+                emergency_until,
+            },
+        )
     }
 
     /// What is kept beside a visit: when the user looked, whom they opened, what was permitted.
@@ -199,7 +218,11 @@ impl Disclosure {
     ) -> Answer<Vec<Change>> {
         let now = self.now().as_millisecond();
         let day = 24 * 60 * 60_000;
-        let recent = KeptRecent { person: person.to_string(), at_ms: now, why: why.words() };
+        let recent = KeptRecent {
+            person: person.to_string(),
+            at_ms: now,
+            why: why.words(),
+        };
         let mut changes = vec![
             Change::Keep {
                 space: "looked",
@@ -269,7 +292,10 @@ impl Disclosure {
     pub fn recent(&self, caller: &Caller) -> Answer<Disclosed<Vec<RecentPerson>>> {
         let now = self.now();
         let prefix = format!("{}|", caller.user.id);
-        let kept = self.inner.store.keep_list("recent", &prefix, now.as_millisecond(), 20)?;
+        let kept = self
+            .inner
+            .store
+            .keep_list("recent", &prefix, now.as_millisecond(), 20)?;
         let mut people = Vec::new();
         let mut changes = Vec::new();
         let mut entry = entry(now, Act::Find, Outcome::Success, caller);
@@ -310,17 +336,27 @@ impl Disclosure {
     }
 
     fn kept_moment(&self, space: &str, key: &str) -> Answer<Option<i64>> {
-        let bytes = self.inner.store.keep_get(space, key, self.now().as_millisecond())?;
-        Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|text| text.parse().ok()))
+        let bytes = self
+            .inner
+            .store
+            .keep_get(space, key, self.now().as_millisecond())?;
+        Ok(bytes
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .and_then(|text| text.parse().ok()))
     }
 
     /// From which sources deliveries about this person wait for an identity decision, and how many.
     pub(super) fn doubtful_records(&self, gathered: &Gathered) -> Answer<Vec<(SourceCode, u32)>> {
         let waiting = flag(&gathered.row, IDENTITY_DOUBT).and_then(|id| PersonId::parse(id).ok());
-        let Some(waiting) = waiting else { return Ok(Vec::new()) };
+        let Some(waiting) = waiting else {
+            return Ok(Vec::new());
+        };
         let row = self.inner.store.person(waiting)?.unwrap_or_default();
-        let mut sources: Vec<SourceCode> =
-            row.identifiers.into_iter().map(|(_, _, source)| source).collect();
+        let mut sources: Vec<SourceCode> = row
+            .identifiers
+            .into_iter()
+            .map(|(_, _, source)| source)
+            .collect();
         sources.sort();
         sources.dedup();
         Ok(sources.into_iter().map(|source| (source, 1)).collect())
@@ -333,9 +369,16 @@ fn open_key(caller: &Caller, visit: &str) -> String {
 
 /// The changes that end a visit.
 pub(super) fn forget(caller: &Caller, visit: &str) -> [Change; 2] {
-    let gone =
-        |space, key| Change::Keep { space, key, value: None, expires_ms: 0 };
-    [gone("visit", handles::digest(visit)), gone("open-visit", open_key(caller, visit))]
+    let gone = |space, key| Change::Keep {
+        space,
+        key,
+        value: None,
+        expires_ms: 0,
+    };
+    [
+        gone("visit", handles::digest(visit)),
+        gone("open-visit", open_key(caller, visit)),
+    ]
 }
 
 /// The words given with a reason, for the log: a reviewer needs them, and only reviewers see them.

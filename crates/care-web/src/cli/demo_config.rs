@@ -109,6 +109,7 @@ fn entry(one: &InventedOrganisation) -> OrganisationEntry {
         agreed_interval_minutes: one.feed.map_or(1440, |feed| feed.fresh_within_minutes),
         shares: words(one.shares),
         leaves_out: words(one.leaves_out),
+        supplies: None,
         numbers_are_traced: one.feed.is_some(),
         connected: one.ods != care_synthetic::SECOND_PRACTICE.ods,
     }

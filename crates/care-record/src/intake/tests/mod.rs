@@ -50,6 +50,7 @@ fn source(code: &str, kind: OrganisationKind, feed: &str, traced: bool) -> Sourc
         agreed_interval_minutes: 60,
         shares: Vec::new(),
         leaves_out: Vec::new(),
+        supplies: Source::usually_supplies(kind),
         numbers_are_traced: traced,
         connected: true,
     }

@@ -4,6 +4,7 @@ use care_core::audit::{Act, Outcome as AuditOutcome};
 use care_core::hl7v2::{self, AckCode, DateTime, ErrorCode, Header, Issue, Message};
 use care_core::mapping::{MapIssue, Mapped, V2Context, map_v2};
 use care_core::vocabulary::{OdsCode, OrganisationKind};
+use jiff::Timestamp;
 
 use super::filing::{Filed, Filing, NotFiled};
 use super::future::is_future;
@@ -539,15 +540,13 @@ fn map_message(
     delivery: &V2Delivery<'_>,
     message: &Message<'_>,
     source: &OdsCode,
-    received_at: jiff::Timestamp,
+    received_at: Timestamp,
 ) -> Result<Mapped, NotUsed> {
+    let known = parts.directory.source(source);
     let context = V2Context {
         source: source.clone(),
         received_at,
-        numbers_are_traced: parts
-            .directory
-            .source(source)
-            .is_some_and(|one| one.numbers_are_traced),
+        numbers_are_traced: known.is_some_and(|known| known.numbers_are_traced),
         organisations: &parts.organisations,
         facility_codes: &delivery.senders.names,
     };

@@ -169,7 +169,11 @@ fn on_the_reserve_entries_of_reads_are_written_and_deliveries_are_not() {
     assert_ne!(message(1), DeliveryOutcome::Transient, "a verdict, kept");
     let kept = entries(&record);
     switch("DISK_TIGHT", true);
-    assert_eq!(message(2), DeliveryOutcome::Transient, "no verdict: the sender tries again");
+    assert_eq!(
+        message(2),
+        DeliveryOutcome::Transient,
+        "no verdict: the sender tries again"
+    );
     for number in 0..20 {
         assert!(look(&record), "an entry of a read on the reserve");
         assert_eq!(message(2), DeliveryOutcome::Transient, "{number}");
@@ -178,7 +182,9 @@ fn on_the_reserve_entries_of_reads_are_written_and_deliveries_are_not() {
     assert!(health.disk_full && health.on_reserve);
     assert_eq!(entries(&record), kept + 20);
     switch("DISK_TIGHT", false);
-    soon("deliveries are kept again", || message(2) != DeliveryOutcome::Transient);
+    soon("deliveries are kept again", || {
+        message(2) != DeliveryOutcome::Transient
+    });
     record.close();
     drop(record);
     let report = care_record::ledger::verify(&data, None).expect("verifies");

@@ -148,5 +148,9 @@ fn of_many_uses_of_one_assertion_at_once_one_is_let_in() {
         .filter(|let_in| *let_in)
         .count();
     assert_eq!(let_in, 1);
-    assert_eq!(record.ledger().status().expect("answers").entries, 8, "each try is recorded");
+    assert_eq!(
+        record.ledger().status().expect("answers").entries,
+        8,
+        "each try is recorded"
+    );
 }

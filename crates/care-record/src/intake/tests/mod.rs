@@ -7,6 +7,7 @@ mod merge;
 mod order;
 mod property;
 mod samples;
+mod v2;
 
 use std::sync::Arc;
 

@@ -17,6 +17,7 @@ pub fn open_record(config: &Config) -> anyhow::Result<Record> {
     let options = Options {
         registry: config.directory(),
         witness: Some(config.record.witness.clone()),
+        settings: config.access_settings(),
         ..Options::new(&config.record.data)
     };
     Ok(Record::open(options)?)

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use care_core::access::{PermissionModel, Settings};
 use care_core::vocabulary::{Category, OdsCode, Organisation, OrganisationKind, Role};
 use care_record::{Directory, Source};
 use serde::{Deserialize, Serialize};
@@ -502,6 +503,18 @@ impl Config {
             .ok_or(ConfigError::NoSecret(format!(
                 "environment variable {name}"
             )))
+    }
+
+    /// The settings of the access rules.
+    pub fn access_settings(&self) -> Settings {
+        let permission = match self.access.permission {
+            PermissionSetting::Ask => PermissionModel::Ask,
+            PermissionSetting::Implied => PermissionModel::Implied,
+        };
+        Settings {
+            permission,
+            ..Settings::default()
+        }
     }
 
     /// Who takes part. Entries with an unknown kind or code are left out: [`Config::faults`] names them.

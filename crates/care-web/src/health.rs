@@ -158,6 +158,30 @@ pub const OPERATIONS: &[(&str, &str, &str, Access)] = &[
         "A resource from a source, under its own id",
         Access::System,
     ),
+    (
+        "/fhir/R4/{type}/{id}",
+        "get",
+        "One item, as its reader may see it",
+        Access::Person,
+    ),
+    (
+        "/fhir/R4/{type}",
+        "get",
+        "Items of one person (parameter patient), as their reader may see them",
+        Access::Person,
+    ),
+    (
+        "/fhir/R4/Patient/{id}/$everything",
+        "get",
+        "Everything of one person, as their reader may see it",
+        Access::Person,
+    ),
+    (
+        "/fhir/R4/Patient/_search",
+        "post",
+        "A Patient by NHS number, which stands in the body and never in an address",
+        Access::Person,
+    ),
 ];
 
 /// How to be let in.
@@ -167,6 +191,8 @@ pub enum Access {
     Open,
     /// With a system's token.
     System,
+    /// With a person's token.
+    Person,
 }
 
 async fn openapi() -> Json<serde_json::Value> {
@@ -175,6 +201,7 @@ async fn openapi() -> Json<serde_json::Value> {
         let security = match access {
             Access::Open => json!([]),
             Access::System => json!([{ "bearer": ["system/*.cu"] }]),
+            Access::Person => json!([{ "bearer": ["user/*.rs"] }]),
         };
         let names = path
             .split('/')

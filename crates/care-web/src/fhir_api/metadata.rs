@@ -43,13 +43,26 @@ pub async fn show(State(state): State<Shared>) -> Response {
 }
 
 fn resource(name: &str) -> serde_json::Value {
-    json!({
+    let mut one = json!({
         "type": name,
         "interaction": [
+            { "code": "read" }, { "code": "search-type" },
             { "code": "create", "documentation": "Sources only" },
             { "code": "update", "documentation": "Sources only" },
         ],
         "versioning": "versioned",
         "updateCreate": true,
-    })
+    });
+    let search = if name == "Patient" {
+        json!([{ "name": "identifier", "type": "token", "documentation": "NHS number, by POST to _search only" }])
+    } else {
+        json!([{ "name": "patient", "type": "reference", "documentation": "Required" }])
+    };
+    if let Some(members) = one.as_object_mut() {
+        members.insert("searchParam".to_owned(), search);
+        if name == "Patient" {
+            members.insert("operation".to_owned(), json!([{ "name": "everything", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything" }]));
+        }
+    }
+    one
 }

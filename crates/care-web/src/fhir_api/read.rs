@@ -6,9 +6,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use care_core::fhir::ResourceType;
 use care_core::vocabulary::NhsNumber;
-use care_record::Caller;
-use care_record::disclosure::{
-    Disclosed, DisclosureError, FhirAsk, FhirPage, FhirResource, Refusal, Stated,
+use care_record::{
+    Caller, Disclosed, DisclosureError, FhirAsk, FhirPage, FhirResource, Refusal, Stated,
 };
 
 use crate::problem::{ApiProblem, Problem};
@@ -262,7 +261,7 @@ fn ask(stated: PersonClaims) -> Result<FhirAsk, ApiProblem> {
         only_person: only_person.map_err(unreadable)?,
         stated: Stated {
             purpose: stated.purpose,
-            permission: stated.permission,
+            permission: Some(stated.permission),
             break_glass: stated.break_glass,
             case: None,
         },

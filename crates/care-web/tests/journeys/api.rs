@@ -207,3 +207,104 @@ async fn a_system_signs_in_with_its_key_and_its_assertion_is_good_once() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_token_reads_what_its_holder_may_see_and_hidden_reads_as_absent() {
+    let demo = Demo::with_people(14).await;
+    let http = reqwest::Client::new();
+    let find = async |token: &str, number: &str| {
+        let address = format!("{}/fhir/R4/Patient/_search", demo.base);
+        let answer = http
+            .post(address)
+            .bearer_auth(token)
+            .form(&[("identifier", number)])
+            .send()
+            .await
+            .expect("an answer");
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.expect("JSON"),
+        )
+    };
+    let get = async |token: &str, path: &str| {
+        let answer = http
+            .get(format!("{}/fhir/R4/{path}", demo.base))
+            .bearer_auth(token)
+            .send()
+            .await
+            .expect("an answer");
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.expect("JSON"),
+        )
+    };
+    // Given the district nurse, whose list Amara is on, with permission
+    let nurse = demo.token(&[
+        "--as",
+        "district-nurse",
+        "--person",
+        "9990000018",
+        "--permission",
+        "given",
+    ]);
+    let (status, found) = find(&nurse, "9990000018").await;
+    assert_eq!((status, found["total"].as_i64()), (200, Some(1)), "{found}");
+    let id = found["entry"][0]["resource"]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    // Then she reads her allergies, page by page, and everything
+    let (status, allergies) =
+        get(&nurse, &format!("AllergyIntolerance?patient={id}&_count=1")).await;
+    assert_eq!(
+        (status, allergies["type"].as_str()),
+        (200, Some("searchset")),
+        "{allergies}"
+    );
+    assert!(
+        allergies["total"].as_i64().is_some_and(|total| total > 0),
+        "{allergies}"
+    );
+    assert!(
+        !allergies["link"].to_string().contains("9990000018"),
+        "no number stands in an address"
+    );
+    let (_, everything) = get(&nurse, &format!("Patient/{id}/$everything?_count=1000")).await;
+    let entries = everything["entry"].as_array().expect("entries");
+    assert_eq!(entries[0]["resource"]["resourceType"], "Patient");
+    assert!(entries.len() > 20, "{}", entries.len());
+    let item = &entries[1]["resource"];
+    let address = format!(
+        "{}/{}",
+        item["resourceType"].as_str().expect("a type"),
+        item["id"].as_str().expect("an id")
+    );
+    assert_eq!(get(&nurse, &address).await.0, 200, "{address}");
+    // And neither somebody else's token, nor a person who objected, nor one who is not there says more
+    let (_, other) = find(
+        &demo.token(&[
+            "--as",
+            "district-nurse",
+            "--person",
+            "9990000026",
+            "--permission",
+            "given",
+        ]),
+        "9990000018",
+    )
+    .await;
+    assert_eq!(other["total"], 0, "a token is for one person: {other}");
+    let analyst = demo.token(&["--as", "analyst", "--permission", "given"]);
+    let refused = get(&analyst, &format!("AllergyIntolerance?patient={id}")).await;
+    assert!(
+        [403, 404].contains(&refused.0) && refused.1["resourceType"] == "OperationOutcome",
+        "{refused:?}"
+    );
+    let (status, unknown) = get(&nurse, "Observation/0000000000000-0000000000000").await;
+    assert_eq!(
+        (status, unknown["resourceType"].as_str()),
+        (404, Some("OperationOutcome"))
+    );
+    let (status, unsupported) = get(&nurse, &format!("Observation?patient={id}&code=1")).await;
+    assert_eq!(status, 400, "{unsupported}");
+}

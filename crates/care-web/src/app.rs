@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use care_record::{Options, Record, SystemClock};
+use care_record::{Clock, Options, Record, SystemClock};
 
 use crate::config::Config;
 use crate::signin::SignIn;
@@ -14,7 +14,12 @@ use crate::telemetry::Metrics;
 
 /// Opens the record this configuration names.
 pub fn open_record(config: &Config) -> anyhow::Result<Record> {
+    open_record_at(config, Arc::new(SystemClock))
+}
+
+fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Record> {
     let options = Options {
+        clock,
         registry: config.directory(),
         witness: Some(config.record.witness.clone()),
         settings: config.access_settings(),
@@ -25,11 +30,20 @@ pub fn open_record(config: &Config) -> anyhow::Result<Record> {
 
 /// Opens everything the faces share.
 pub fn open(config: Config, demo: Option<DemoIdentity>) -> anyhow::Result<Shared> {
-    let record = open_record(&config)?;
+    open_at(config, demo, Arc::new(SystemClock))
+}
+
+/// The same, under a clock of the caller's.
+pub fn open_at(
+    config: Config,
+    demo: Option<DemoIdentity>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Shared> {
+    let record = open_record_at(&config, clock.clone())?;
     let tokens = Tokens::open(&config)?;
     let signin = SignIn::new(tokens, demo).context("the HTTPS client did not start")?;
     Ok(Arc::new(AppState {
-        clock: Arc::new(SystemClock),
+        clock,
         directory: Arc::new(config.directory()),
         sessions: record.sessions(),
         record,

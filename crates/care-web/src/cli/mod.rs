@@ -4,7 +4,7 @@
 mod audit;
 mod decide;
 pub mod demo;
-mod demo_config;
+pub mod demo_config;
 mod feed_client;
 mod files;
 mod load;

@@ -299,3 +299,83 @@ pub(crate) fn digest_of(secret: &str) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+    use care_record::FixedClock;
+
+    fn identity() -> Identity {
+        let profile = Profile {
+            id: "p-1".into(),
+            role: "district_nurse".into(),
+            organisation: "X9C01".into(),
+            can_break_seal: false,
+        };
+        Identity {
+            id: "district-nurse".into(),
+            name: "Maureen Oduya".into(),
+            own_number: None,
+            family_numbers: Vec::new(),
+            profiles: vec![profile],
+            selected: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_after_15_silent_minutes_and_after_12_hours_however_busy() {
+        let place = tempfile::tempdir().expect("a directory");
+        let config =
+            crate::cli::demo_config::of(place.path(), 8080, 2575).expect("a configuration");
+        crate::cli::demo_config::keys(place.path()).expect("keys");
+        let start: Timestamp = "2026-10-01T08:00:00Z".parse().expect("a time");
+        let clock = Arc::new(FixedClock::at(start));
+        let state = crate::app::open_at(config, None, clock.clone()).expect("a state");
+        let identity = identity();
+        let sign_in = async || {
+            let user = identity.user(&identity.profiles[0]).expect("a user");
+            let set = state
+                .begin_session(user, &identity, &identity.profiles[0], "test".into())
+                .await
+                .expect("begun");
+            let pair = set.split(';').next().expect("a cookie").to_owned();
+            HeaderMap::from_iter([(
+                header::COOKIE,
+                HeaderValue::from_str(&pair).expect("a header"),
+            )])
+        };
+        let after = |minutes: i64| clock.set(start + SignedDuration::from_mins(minutes));
+        let silent = sign_in().await;
+        after(15);
+        assert!(
+            state.session(&silent).await.expect("an answer").is_some(),
+            "15 minutes are allowed"
+        );
+        after(31);
+        assert!(
+            state.session(&silent).await.expect("an answer").is_none(),
+            "16 silent minutes end it"
+        );
+        after(32);
+        assert!(
+            state.session(&silent).await.expect("an answer").is_none(),
+            "for good"
+        );
+        after(0);
+        let busy = sign_in().await;
+        for minute in (10..12 * 60).step_by(10) {
+            after(minute);
+            assert!(
+                state.session(&busy).await.expect("an answer").is_some(),
+                "minute {minute}"
+            );
+        }
+        after(12 * 60 + 1);
+        assert!(
+            state.session(&busy).await.expect("an answer").is_none(),
+            "12 hours end it"
+        );
+        state.record.close();
+    }
+}

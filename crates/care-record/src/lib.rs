@@ -26,7 +26,7 @@ pub use choices::{
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
 pub use disclosure::{
-    Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError, FhirAsk, FhirPage,
+    Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError, Explained, FhirAsk, FhirPage,
     FhirResource, Found, FoundPerson, Ground, NumberProblem, Opened, Page, RecentPerson, Refusal,
     Stated, Stopped, VisitFacts, Why,
 };

@@ -6,6 +6,7 @@
 
 mod asking;
 mod disclosed;
+mod explain;
 mod fhir;
 mod find;
 mod gather;
@@ -25,6 +26,7 @@ use jiff::Timestamp;
 
 pub use asking::{Ground, Stated, Stopped, Why};
 pub use disclosed::Disclosed;
+pub use explain::Explained;
 pub use fhir::{FhirAsk, FhirPage, FhirResource};
 pub use find::{Details, Found, FoundPerson, NumberProblem};
 pub use read::{Page, VisitFacts};

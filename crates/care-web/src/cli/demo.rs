@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use care_record::{Clock, SystemClock};
+use care_core::vocabulary::NhsNumber;
+use care_record::{Clock, DisclosureError, SystemClock};
 use care_synthetic::{Outgoing, Payload, Story};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -318,8 +319,24 @@ fn words_of(answer: &[u8]) -> String {
         .to_owned()
 }
 
-/// Marks that no message carries: the watched record, and the source shown as not available.
-async fn set_hints(_state: &crate::state::Shared) -> anyhow::Result<()> {
+/// Marks that no message carries: the watched records.
+async fn set_hints(state: &crate::state::Shared) -> anyhow::Result<()> {
+    let disclosure = state.record.disclosure();
+    let marked = crate::blocking(move || {
+        for number in care_synthetic::watched()
+            .iter()
+            .filter_map(|text| NhsNumber::parse(text).ok())
+        {
+            match disclosure.watch(number, "demo") {
+                Ok(_) | Err(DisclosureError::NotThere) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    });
+    marked
+        .await
+        .map_err(|_| anyhow::anyhow!("the record did not answer"))??;
     Ok(())
 }
 

@@ -63,6 +63,11 @@ const PERMISSIONS: [&str; 9] = [
 ];
 
 impl Asking {
+    /// The user id.
+    pub fn user_id(&self) -> &str {
+        &self.user
+    }
+
     /// What a token of this says. Wrong words are wrong use.
     pub fn claims(&self) -> anyhow::Result<PersonClaims> {
         let user = care_synthetic::users()

@@ -238,20 +238,22 @@ async fn a_source_puts_a_resource_and_bad_bodies_say_how_to_mend_them() {
             "hello".to_owned(),
             415..=415,
         ),
-        (
-            "too long",
-            reqwest::Method::POST,
-            "/fhir/R4",
-            "application/fhir+json",
-            " ".repeat(34 << 20),
-            413..=413,
-        ),
     ] {
         let (status, body) = send(method, path, kind, body).await;
         assert!(expected.contains(&status), "{what}: {status} {body}");
-        if status != 413 {
-            assert!(body.contains("OperationOutcome"), "{what}: {body}");
-        }
+        assert!(body.contains("OperationOutcome"), "{what}: {body}");
+    }
+    // The server answers as soon as it knows the length, and may close before a client that does not
+    // look has written it all.
+    let long = http
+        .post(format!("{}/fhir/R4", demo.base))
+        .bearer_auth(&token);
+    let long = long
+        .header("content-type", "application/fhir+json")
+        .body(" ".repeat(34 << 20));
+    match long.send().await {
+        Ok(answer) => assert_eq!(answer.status(), 413),
+        Err(error) => assert!(error.is_request(), "{error}"),
     }
 }
 

@@ -84,6 +84,9 @@ pub struct DocumentPage {
     pub to: Option<String>,
     /// What it holds, in the order sent.
     pub contents: Vec<Content>,
+    /// The files themselves with their places, for "Open the file"; never in the page.
+    #[serde(skip)]
+    pub files: Vec<(usize, File)>,
     /// "Outpatient visit 21-Sep-2026".
     pub belongs_to: Option<String>,
     /// The ids of the newer and the older document in the list.
@@ -221,6 +224,7 @@ pub(super) fn page(input: &Input, id: ItemId) -> Option<DocumentPage> {
         row: row(item, input),
         to: read::who(&item.body, &["recipient"]),
         contents: contents(item, input),
+        files: files(item, input),
         belongs_to: belongs_to(item, input),
         newer: at(place.and_then(|place| place.checked_sub(1))),
         older: at(place.map(|place| place + 1)),
@@ -355,14 +359,11 @@ fn attached(attachment: &Json, input: &Input) -> Option<File> {
     })
 }
 
-/// The bytes of one file of a document: what "Open the file" gives.
-pub fn file(input: &Input, id: ItemId, place: usize) -> Option<File> {
-    let item = input.items.iter().find(|item| item.header.item == id)?;
-    attached(
-        item.body
-            .elements("content")
-            .get(place)?
-            .get("attachment")?,
-        input,
-    )
+fn files(item: &Item, input: &Input) -> Vec<(usize, File)> {
+    item.body
+        .elements("content")
+        .iter()
+        .enumerate()
+        .filter_map(|(place, content)| Some((place, attached(content.get("attachment")?, input)?)))
+        .collect()
 }

@@ -35,7 +35,7 @@ pub use banner::{
     one_line,
 };
 pub use chart::{Chart, Spark};
-pub use documents::{DocumentPage, DocumentsView, File, file};
+pub use documents::{DocumentPage, DocumentsView, File};
 pub use encounters::{EncountersView, VisitRow};
 pub use input::{Input, Seen, ViewFacts};
 pub use item::{Header, Item};

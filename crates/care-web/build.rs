@@ -1,0 +1,133 @@
+//! Takes the compiled NHS front end from `node_modules` into the program: without its font rules
+//! (they load from another host and the font needs a licence), under names that hold a digest of the
+//! content, and compressed once here instead of on every request.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use sha2::{Digest, Sha256};
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if let Err(why) = run() {
+        println!("cargo::error={why}");
+    }
+}
+
+fn run() -> Result<(), String> {
+    let crate_folder = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let root = crate_folder.join("../..");
+    let dist = root.join("node_modules/nhsuk-frontend/dist/nhsuk");
+    println!("cargo::rerun-if-changed={}", root.join("package-lock.json").display());
+    println!("cargo::rerun-if-changed={}", dist.display());
+    if !dist.is_dir() {
+        return Err("the front-end packages are not installed: run `npm ci` in the top folder of \
+                    the repository, then build again"
+            .to_owned());
+    }
+    let mut list = List { out, code: String::new() };
+    let style = without_font_rules(&text(&dist.join("nhsuk-frontend.min.css"))?)?;
+    list.add("NHSUK_CSS", "nhsuk", "css", style.as_bytes())?;
+    list.add("NHSUK_JS", "nhsuk", "js", &bytes(&dist.join("nhsuk-frontend.min.js"))?)?;
+    for (name, file, kind) in [
+        ("CC_CSS", "cc.css", "css"),
+        ("CC_JS", "cc.js", "js"),
+        ("ICON", "icon.svg", "svg"),
+    ] {
+        let path = crate_folder.join("assets").join(file);
+        println!("cargo::rerun-if-changed={}", path.display());
+        list.add(name, file.trim_end_matches(kind).trim_end_matches('.'), kind, &bytes(&path)?)?;
+    }
+    list.finish()
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|_| format!("{name} is not set; build with cargo"))
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|why| format!("{}: {why}", path.display()))
+}
+
+/// Takes every `@font-face { … }` out; fails if none is there, so that a changed package is noticed.
+fn without_font_rules(style: &str) -> Result<String, String> {
+    let mut kept = String::with_capacity(style.len());
+    let mut rest = style;
+    let mut taken = 0;
+    while let Some(start) = rest.find("@font-face") {
+        kept.push_str(&rest[..start]);
+        let end = rest[start..].find('}').ok_or("a font rule of nhsuk-frontend has no end")?;
+        rest = &rest[start + end + 1..];
+        taken += 1;
+    }
+    kept.push_str(rest);
+    if taken == 0 || kept.contains("assets.nhs.uk/fonts") {
+        return Err("nhsuk-frontend's font rules have changed: look at build.rs".to_owned());
+    }
+    Ok(kept)
+}
+
+/// The files, and the Rust list of them.
+struct List {
+    out: PathBuf,
+    code: String,
+}
+
+impl List {
+    fn add(&mut self, constant: &str, stem: &str, kind: &str, content: &[u8]) -> Result<(), String> {
+        let digest = Sha256::digest(content);
+        let mut hash = String::new();
+        for byte in &digest[..8] {
+            let _ = write!(hash, "{byte:02x}");
+        }
+        let name = format!("{stem}-{hash}.{kind}");
+        self.write(&name, content)?;
+        self.write(&format!("{name}.br"), &brotli(content)?)?;
+        self.write(&format!("{name}.gz"), &gzip(content)?)?;
+        let media = match kind {
+            "css" => "text/css; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            "svg" => "image/svg+xml",
+            _ => "application/octet-stream",
+        };
+        let _ = writeln!(
+            self.code,
+            "/// The file `{stem}.{kind}`.\n\
+             pub static {constant}: Asset = Asset {{ name: {name:?}, media_type: {media:?}, \
+             plain: include_bytes!({:?}), brotli: include_bytes!({:?}), gzip: include_bytes!({:?}) }};",
+            self.out.join(&name),
+            self.out.join(format!("{name}.br")),
+            self.out.join(format!("{name}.gz")),
+        );
+        Ok(())
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), String> {
+        fs::write(self.out.join(name), content).map_err(|why| format!("{name}: {why}"))
+    }
+
+    fn finish(self) -> Result<(), String> {
+        self.write("assets.rs", self.code.as_bytes())
+    }
+}
+
+fn brotli(content: &[u8]) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    let mut writer = brotli::CompressorWriter::new(&mut out, 4096, 11, 22);
+    writer.write_all(content).map_err(|why| why.to_string())?;
+    drop(writer);
+    Ok(out)
+}
+
+fn gzip(content: &[u8]) -> Result<Vec<u8>, String> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    writer.write_all(content).map_err(|why| why.to_string())?;
+    writer.finish().map_err(|why| why.to_string())
+}

@@ -1,0 +1,89 @@
+//! What pages are drawn with: templates on the NHS design system's classes, the staff frame, and the
+//! files of styles and scripts. Everything a template is given is escaped.
+//!
+//! Never decides what somebody may see: a template gets only what was disclosed.
+
+mod assets;
+mod frame;
+
+use std::sync::LazyLock;
+
+use minijinja::{Environment, Value};
+
+pub use assets::asset;
+pub use frame::{Frame, Head, page, see_other};
+
+use crate::problem::Problem;
+
+macro_rules! templates {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../templates/", $name)))),+]
+    };
+}
+
+/// Every template, compiled in.
+const TEMPLATES: &[(&str, &str)] = templates![
+    "parts.html",
+    "frame.html",
+    "record.html",
+    "find.html",
+    "found.html",
+    "confirm.html",
+    "emergency.html",
+    "refused.html",
+    "recent.html",
+    "wrong-person.html",
+    "help.html",
+    "summary.html",
+    "timeline.html",
+    "problems.html",
+    "medicines.html",
+    "allergies.html",
+    "results.html",
+    "test.html",
+    "encounters.html",
+    "documents.html",
+    "document.html",
+    "groups.html",
+    "search.html",
+    "sources.html",
+    "lines.html",
+    "item.html",
+];
+
+static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(minijinja::UndefinedBehavior::SemiStrict);
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    for (name, text) in TEMPLATES {
+        environment.add_template(name, text)?;
+    }
+    for (name, file) in assets::named() {
+        environment.add_global(name, format!("/assets/{file}"));
+    }
+    environment.add_global("version", env!("CARGO_PKG_VERSION"));
+    environment.add_filter("grouped", |number: u64| care_core::sections::number(&number.to_string()));
+    Ok(environment)
+});
+
+/// Draws a template.
+pub fn draw(template: &str, context: Value) -> Result<String, Problem> {
+    let environment = ENVIRONMENT.as_ref().map_err(|why| Problem::unavailable(why.to_string()))?;
+    environment
+        .get_template(template)
+        .and_then(|template| template.render(context))
+        .map_err(|why| Problem::unavailable(format!("{template}: {why:#}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_is_well_formed() {
+        if let Err(why) = ENVIRONMENT.as_ref() {
+            panic!("{why:#}");
+        }
+    }
+}

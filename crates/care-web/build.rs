@@ -21,17 +21,30 @@ fn run() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     let root = crate_folder.join("../..");
     let dist = root.join("node_modules/nhsuk-frontend/dist/nhsuk");
-    println!("cargo::rerun-if-changed={}", root.join("package-lock.json").display());
+    println!(
+        "cargo::rerun-if-changed={}",
+        root.join("package-lock.json").display()
+    );
     println!("cargo::rerun-if-changed={}", dist.display());
     if !dist.is_dir() {
-        return Err("the front-end packages are not installed: run `npm ci` in the top folder of \
+        return Err(
+            "the front-end packages are not installed: run `npm ci` in the top folder of \
                     the repository, then build again"
-            .to_owned());
+                .to_owned(),
+        );
     }
-    let mut list = List { out, code: String::new() };
+    let mut list = List {
+        out,
+        code: String::new(),
+    };
     let style = without_font_rules(&text(&dist.join("nhsuk-frontend.min.css"))?)?;
     list.add("NHSUK_CSS", "nhsuk", "css", style.as_bytes())?;
-    list.add("NHSUK_JS", "nhsuk", "js", &bytes(&dist.join("nhsuk-frontend.min.js"))?)?;
+    list.add(
+        "NHSUK_JS",
+        "nhsuk",
+        "js",
+        &bytes(&dist.join("nhsuk-frontend.min.js"))?,
+    )?;
     for (name, file, kind) in [
         ("CC_CSS", "cc.css", "css"),
         ("CC_JS", "cc.js", "js"),
@@ -39,7 +52,12 @@ fn run() -> Result<(), String> {
     ] {
         let path = crate_folder.join("assets").join(file);
         println!("cargo::rerun-if-changed={}", path.display());
-        list.add(name, file.trim_end_matches(kind).trim_end_matches('.'), kind, &bytes(&path)?)?;
+        list.add(
+            name,
+            file.trim_end_matches(kind).trim_end_matches('.'),
+            kind,
+            &bytes(&path)?,
+        )?;
     }
     list.finish()
 }
@@ -63,7 +81,9 @@ fn without_font_rules(style: &str) -> Result<String, String> {
     let mut taken = 0;
     while let Some(start) = rest.find("@font-face") {
         kept.push_str(&rest[..start]);
-        let end = rest[start..].find('}').ok_or("a font rule of nhsuk-frontend has no end")?;
+        let end = rest[start..]
+            .find('}')
+            .ok_or("a font rule of nhsuk-frontend has no end")?;
         rest = &rest[start + end + 1..];
         taken += 1;
     }
@@ -81,7 +101,13 @@ struct List {
 }
 
 impl List {
-    fn add(&mut self, constant: &str, stem: &str, kind: &str, content: &[u8]) -> Result<(), String> {
+    fn add(
+        &mut self,
+        constant: &str,
+        stem: &str,
+        kind: &str,
+        content: &[u8],
+    ) -> Result<(), String> {
         let digest = Sha256::digest(content);
         let mut hash = String::new();
         for byte in &digest[..8] {

@@ -7,6 +7,7 @@
 
 mod app;
 mod cli;
+mod components;
 mod config;
 mod feeds;
 mod fhir_api;
@@ -16,6 +17,7 @@ mod serve;
 mod signin;
 mod state;
 mod telemetry;
+mod viewer;
 
 /// Runs blocking work of the record away from the threads that serve sockets.
 async fn blocking<T: Send + 'static>(

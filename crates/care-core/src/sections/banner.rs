@@ -170,6 +170,7 @@ pub fn banner(input: &Input) -> Banner {
         allergies: allergies
             .rows
             .iter()
+            .filter(|_| input.for_role(Section::Allergies))
             .map(|row| (row.substance.clone(), row.updated.clone()))
             .collect(),
         allergies_for_role: input.for_role(Section::Allergies),
@@ -463,6 +464,9 @@ fn resuscitation(input: &Input) -> Vec<Alert> {
 }
 
 fn severe_allergies(input: &Input) -> Vec<Alert> {
+    if !input.for_role(Section::Allergies) {
+        return Vec::new();
+    }
     allergies::arrange(input)
         .rows
         .into_iter()

@@ -36,7 +36,11 @@ pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
         .get(header::ACCEPT_ENCODING)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let taken = |coding: &str| accepts.split(',').any(|part| part.trim().split(';').next() == Some(coding));
+    let taken = |coding: &str| {
+        accepts
+            .split(',')
+            .any(|part| part.trim().split(';').next() == Some(coding))
+    };
     let (coding, body) = if taken("br") {
         (Some("br"), asset.brotli)
     } else if taken("gzip") {

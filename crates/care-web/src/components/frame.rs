@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use minijinja::{Value, context};
 use serde::Serialize;
 
-use super::draw;
+use super::{draw, shown};
 use crate::problem::Problem;
 use crate::signin::Session;
 use crate::telemetry::PageContext;
@@ -26,7 +26,11 @@ pub struct Head {
 impl Head {
     /// A page of this title.
     pub fn new(title: impl Into<String>, here: &'static str) -> Self {
-        Self { title: title.into(), error: false, here }
+        Self {
+            title: title.into(),
+            error: false,
+            here,
+        }
     }
 
     /// The same with errors in its form.
@@ -62,13 +66,25 @@ impl Frame {
 
 /// A page: its template, its head, who looks (nobody on the log-in page) and what it shows. The
 /// security headers are set around every request, under the same nonce.
-pub fn page(template: &str, head: &Head, frame: Option<&Frame>, shown: Value) -> Result<Response, Problem> {
+pub fn page(
+    template: &str,
+    head: &Head,
+    frame: Option<&Frame>,
+    with: Value,
+) -> Result<Response, Problem> {
     let nonce = PageContext::current().nonce;
-    let body = draw(template, context! { head, frame, nonce, ..shown })?;
+    let body = draw(
+        template,
+        context! { ..shown!{ head, frame, nonce }, ..with },
+    )?;
     Ok(Html(body).into_response())
 }
 
 /// After a form: look at this address next.
 pub fn see_other(address: &str) -> Response {
-    (StatusCode::SEE_OTHER, [(header::LOCATION, address.to_owned())]).into_response()
+    (
+        StatusCode::SEE_OTHER,
+        [(header::LOCATION, address.to_owned())],
+    )
+        .into_response()
 }

@@ -4,6 +4,8 @@
 //! Never decides what somebody may see: a template gets only what was disclosed.
 
 mod assets;
+#[cfg(test)]
+mod fixtures;
 mod frame;
 
 use std::sync::LazyLock;
@@ -14,6 +16,24 @@ pub use assets::asset;
 pub use frame::{Frame, Head, page, see_other};
 
 use crate::problem::Problem;
+
+/// What a template is shown: names with values that serialise. A name alone is a variable of that name.
+macro_rules! shown {
+    ($($name:ident $(=> $value:expr)?),* $(,)?) => {
+        minijinja::context! { $($name => $crate::components::shown_value!($name $(, $value)?)),* }
+    };
+}
+
+macro_rules! shown_value {
+    ($name:ident) => {
+        minijinja::Value::from(minijinja::value::Serde(&$name))
+    };
+    ($name:ident, $value:expr) => {
+        minijinja::Value::from(minijinja::value::Serde(&$value))
+    };
+}
+
+pub(crate) use {shown, shown_value};
 
 macro_rules! templates {
     ($($name:literal),+ $(,)?) => {
@@ -51,25 +71,28 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "item.html",
 ];
 
-static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(minijinja::UndefinedBehavior::SemiStrict);
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
-    for (name, text) in TEMPLATES {
-        environment.add_template(name, text)?;
-    }
-    for (name, file) in assets::named() {
-        environment.add_global(name, format!("/assets/{file}"));
-    }
-    environment.add_global("version", env!("CARGO_PKG_VERSION"));
-    environment.add_filter("grouped", |number: u64| care_core::sections::number(&number.to_string()));
-    Ok(environment)
-});
+static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> =
+    LazyLock::new(|| {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(minijinja::UndefinedBehavior::SemiStrict);
+        for (name, text) in TEMPLATES {
+            environment.add_template(name, text)?;
+        }
+        for (name, file) in assets::named() {
+            environment.add_global(name, format!("/assets/{file}"));
+        }
+        environment.add_global("version", env!("CARGO_PKG_VERSION"));
+        environment.add_filter("grouped", |number: u64| {
+            care_core::sections::number(&number.to_string())
+        });
+        Ok(environment)
+    });
 
 /// Draws a template.
 pub fn draw(template: &str, context: Value) -> Result<String, Problem> {
-    let environment = ENVIRONMENT.as_ref().map_err(|why| Problem::unavailable(why.to_string()))?;
+    let environment = ENVIRONMENT
+        .as_ref()
+        .map_err(|why| Problem::unavailable(why.to_string()))?;
     environment
         .get_template(template)
         .and_then(|template| template.render(context))

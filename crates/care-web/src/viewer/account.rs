@@ -3,11 +3,10 @@
 use axum::extract::State;
 use axum::response::Response;
 use care_core::sections::{Identity, When, identity};
-use minijinja::context;
 use serde::Serialize;
 
 use super::{ask, failed};
-use crate::components::{Frame, Head, page};
+use crate::components::{Frame, Head, page, shown};
 use crate::problem::Problem;
 use crate::signin::Session;
 use crate::state::Shared;
@@ -22,7 +21,10 @@ struct Row {
 }
 
 /// `GET /staff/recent`.
-pub(super) async fn recent(State(state): State<Shared>, session: Session) -> Result<Response, Problem> {
+pub(super) async fn recent(
+    State(state): State<Shared>,
+    session: Session,
+) -> Result<Response, Problem> {
     let caller = session.caller();
     let recent = match ask(&state, move |door| door.recent(&caller)).await? {
         Ok(recent) => recent,
@@ -38,10 +40,20 @@ pub(super) async fn recent(State(state): State<Shared>, session: Session) -> Res
             why: person.why.clone(),
         })
         .collect();
-    page("recent.html", &Head::new("Recent people", "recent"), Some(&Frame::of(&session)), context! { people })
+    page(
+        "recent.html",
+        &Head::new("Recent people", "recent"),
+        Some(&Frame::of(&session)),
+        shown! { people },
+    )
 }
 
 /// `GET /staff/help`.
 pub(super) async fn help(session: Session) -> Result<Response, Problem> {
-    page("help.html", &Head::new("Help", "help"), Some(&Frame::of(&session)), context! {})
+    page(
+        "help.html",
+        &Head::new("Help", "help"),
+        Some(&Frame::of(&session)),
+        shown! {},
+    )
 }

@@ -6,11 +6,10 @@ use axum::response::Response;
 use care_core::sections::{When, identity, staff_name};
 use care_core::vocabulary::{PartialDate, PersonName};
 use care_record::{Confirm, DisclosureError, Stopped, Why};
-use minijinja::context;
 use serde::{Deserialize, Serialize};
 
 use super::{FieldError, ask, failed, refusal};
-use crate::components::{Frame, Head, page, see_other};
+use crate::components::{Frame, Head, page, see_other, shown};
 use crate::problem::Problem;
 use crate::signin::Session;
 use crate::state::Shared;
@@ -42,12 +41,30 @@ pub(super) struct Sent {
 }
 
 fn reasons(confirm: &Confirm) -> Vec<Reason> {
-    let reason = |id, code, words, hint: &str| Reason { id, code, words, hint: hint.to_owned() };
-    let mut reasons = vec![reason("reason-permission-today", "permission-today", "The person has given permission", "Asked today")];
+    let reason = |id, code, words, hint: &str| Reason {
+        id,
+        code,
+        words,
+        hint: hint.to_owned(),
+    };
+    let mut reasons = vec![reason(
+        "reason-permission-today",
+        "permission-today",
+        "The person has given permission",
+        "Asked today",
+    )];
     if let Some(given) = confirm.permission_on_file {
         reasons.push(Reason {
-            hint: format!("Ongoing care by this team, recorded {}", When::day(given).short),
-            ..reason("reason-permission-earlier", "permission-earlier", "The person gave permission earlier for this care", "")
+            hint: format!(
+                "Ongoing care by this team, recorded {}",
+                When::day(given).short
+            ),
+            ..reason(
+                "reason-permission-earlier",
+                "permission-earlier",
+                "The person gave permission earlier for this care",
+                "",
+            )
         });
     }
     reasons.push(reason(
@@ -63,9 +80,19 @@ fn reasons(confirm: &Confirm) -> Vec<Reason> {
         "For example, triage, results, planning a visit, a team meeting",
     ));
     if confirm.may_safeguard {
-        reasons.push(reason("reason-safeguarding", "safeguarding", "Safeguarding", "You need a case reference"));
+        reasons.push(reason(
+            "reason-safeguarding",
+            "safeguarding",
+            "Safeguarding",
+            "You need a case reference",
+        ));
     }
-    reasons.push(reason("reason-something-else", "something-else", "Something else", ""));
+    reasons.push(reason(
+        "reason-something-else",
+        "something-else",
+        "Something else",
+        "",
+    ));
     reasons
 }
 
@@ -99,7 +126,7 @@ async fn draw(
         other => other,
     };
     let head = Head::new("Check this is the right person", "find").with_error(!errors.is_empty());
-    let shown = context! {
+    let shown = shown! {
         choice, who, typed_name, typed_birth, errors, chosen,
         form => sent.clone(),
         practice => confirm.practice,
@@ -113,18 +140,30 @@ async fn draw(
 
 /// What was typed and is not what is held, to stand beside the field.
 fn mismatches(confirm: &Confirm) -> (Option<String>, Option<String>) {
-    let Some(typed) = &confirm.typed else { return (None, None) };
+    let Some(typed) = &confirm.typed else {
+        return (None, None);
+    };
     let same = |left: &str, right: &str| left.trim().eq_ignore_ascii_case(right.trim());
     let held = confirm.known.names.first();
-    let family_fits = confirm.known.names.iter().any(|name| same(&name.family, &typed.family));
+    let family_fits = confirm
+        .known
+        .names
+        .iter()
+        .any(|name| same(&name.family, &typed.family));
     let given_fits = typed.given.trim().is_empty()
         || held.is_some_and(|name| name.given.iter().any(|given| same(given, &typed.given)));
     let name = (!family_fits || !given_fits).then(|| {
         let given = Some(typed.given.trim().to_owned()).filter(|given| !given.is_empty());
-        staff_name(&PersonName { family: typed.family.clone(), given: given.into_iter().collect(), ..PersonName::default() })
+        staff_name(&PersonName {
+            family: typed.family.clone(),
+            given: given.into_iter().collect(),
+            ..PersonName::default()
+        })
     });
     let typed_birth = PartialDate::parse_fhir(&typed.birth_date);
-    let birth = typed_birth.filter(|date| Some(*date) != confirm.known.birth_date).map(|date| When::partial(date).short);
+    let birth = typed_birth
+        .filter(|date| Some(*date) != confirm.known.birth_date)
+        .map(|date| When::partial(date).short);
     (name, birth)
 }
 
@@ -135,15 +174,27 @@ fn why(sent: &Sent) -> Result<Why, FieldError> {
         "permission-today" => Ok(Why::PermissionToday),
         "permission-earlier" => Ok(Why::PermissionEarlier),
         "not-present" => Ok(Why::NotPresent),
-        "best-interests" => match Stopped::ALL.into_iter().find(|answer| answer.code() == sent.stopped) {
+        "best-interests" => match Stopped::ALL
+            .into_iter()
+            .find(|answer| answer.code() == sent.stopped)
+        {
             Some(stopped) => Ok(Why::BestInterests { stopped }),
             None => error("stopped-too-ill", "Say what stopped you asking"),
         },
         "safeguarding" if sent.case.trim().is_empty() => error("case", "Enter the case reference"),
-        "safeguarding" => Ok(Why::Safeguarding { case: sent.case.trim().to_owned() }),
-        "something-else" if sent.text.trim().is_empty() => error("text", "Say why you need to see this record"),
-        "something-else" => Ok(Why::SomethingElse { text: sent.text.trim().chars().take(500).collect() }),
-        _ => error("reason-permission-today", "Say why you need to see this record"),
+        "safeguarding" => Ok(Why::Safeguarding {
+            case: sent.case.trim().to_owned(),
+        }),
+        "something-else" if sent.text.trim().is_empty() => {
+            error("text", "Say why you need to see this record")
+        }
+        "something-else" => Ok(Why::SomethingElse {
+            text: sent.text.trim().chars().take(500).collect(),
+        }),
+        _ => error(
+            "reason-permission-today",
+            "Say why you need to see this record",
+        ),
     }
 }
 
@@ -160,7 +211,10 @@ pub(super) async fn open(
     };
     let (caller, handle) = (session.caller(), choice.clone());
     match ask(&state, move |door| door.open(&caller, &handle, &why)).await? {
-        Ok(opened) => Ok(see_other(&format!("/staff/record/{}/summary", opened.visit))),
+        Ok(opened) => Ok(see_other(&format!(
+            "/staff/record/{}/summary",
+            opened.visit
+        ))),
         Err(DisclosureError::Refused(why)) => refusal::refused(&session, &choice, why),
         Err(why) => failed(why),
     }
@@ -179,8 +233,14 @@ mod tests {
             text: text.into(),
         };
         let field = |sent: &Sent| why(sent).err().map(|error| error.field);
-        assert_eq!(field(&sent("", "", "", "")), Some("reason-permission-today"));
-        assert_eq!(field(&sent("best-interests", "", "", "")), Some("stopped-too-ill"));
+        assert_eq!(
+            field(&sent("", "", "", "")),
+            Some("reason-permission-today")
+        );
+        assert_eq!(
+            field(&sent("best-interests", "", "", "")),
+            Some("stopped-too-ill")
+        );
         assert_eq!(field(&sent("safeguarding", "", " ", "")), Some("case"));
         assert_eq!(field(&sent("something-else", "", "", "")), Some("text"));
         assert_eq!(field(&sent("best-interests", "too-ill", "", "")), None);

@@ -4,12 +4,11 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use care_record::{DisclosureError, Ground, Why};
-use minijinja::context;
 use serde::{Deserialize, Serialize};
 
 use super::confirm::Choice;
 use super::{FieldError, ask, failed, refusal};
-use crate::components::{Frame, Head, page, see_other};
+use crate::components::{Frame, Head, page, see_other, shown};
 use crate::problem::Problem;
 use crate::signin::Session;
 use crate::state::Shared;
@@ -48,8 +47,9 @@ async fn draw(
     } else {
         "No system shows that you or your team care for this person, so their record is protected by the sharing agreement."
     };
-    let head = Head::new("You are about to open protected information", "find").with_error(!errors.is_empty());
-    let shown = context! {
+    let head = Head::new("You are about to open protected information", "find")
+        .with_error(!errors.is_empty());
+    let shown = shown! {
         choice, what, errors,
         form => sent.clone(),
         minutes => 60,
@@ -66,21 +66,36 @@ pub(super) async fn open(
     Form(sent): Form<Sent>,
 ) -> Result<Response, Problem> {
     let text = sent.text.trim().to_owned();
-    let ground = Ground::ALL.into_iter().find(|ground| ground.code() == sent.ground);
+    let ground = Ground::ALL
+        .into_iter()
+        .find(|ground| ground.code() == sent.ground);
     let mut errors = Vec::new();
     if ground.is_none() {
-        errors.push(FieldError { field: "ground-risk-to-life", words: "Say why you need to open it" });
+        errors.push(FieldError {
+            field: "ground-risk-to-life",
+            words: "Say why you need to open it",
+        });
     }
     if !(10..=500).contains(&text.chars().count()) {
-        errors.push(FieldError { field: "text", words: "Say what is happening, in 10 to 500 characters" });
+        errors.push(FieldError {
+            field: "text",
+            words: "Say what is happening, in 10 to 500 characters",
+        });
     }
     let (true, Some(ground)) = (errors.is_empty(), ground) else {
         return draw(&state, &session, choice, sent, &errors).await;
     };
-    let why = Why::Emergency { ground, text, seal: session.user.can_break_seal };
+    let why = Why::Emergency {
+        ground,
+        text,
+        seal: session.user.can_break_seal,
+    };
     let (caller, handle) = (session.caller(), choice.clone());
     match ask(&state, move |door| door.open(&caller, &handle, &why)).await? {
-        Ok(opened) => Ok(see_other(&format!("/staff/record/{}/summary", opened.visit))),
+        Ok(opened) => Ok(see_other(&format!(
+            "/staff/record/{}/summary",
+            opened.visit
+        ))),
         Err(DisclosureError::Refused(why)) => refusal::refused(&session, &choice, why),
         Err(why) => failed(why),
     }

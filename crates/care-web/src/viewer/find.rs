@@ -5,11 +5,10 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use care_core::sections::{Identity, identity};
 use care_record::{Details, NumberProblem};
-use minijinja::context;
 use serde::{Deserialize, Serialize};
 
 use super::{FieldError, ask, failed};
-use crate::components::{Frame, Head, page, see_other};
+use crate::components::{Frame, Head, page, see_other, shown};
 use crate::problem::Problem;
 use crate::signin::Session;
 use crate::state::Shared;
@@ -40,20 +39,30 @@ pub(super) struct Typed {
 }
 
 /// `GET /staff/find`.
-pub(super) async fn form(session: Session, Query(reached): Query<Reached>) -> Result<Response, Problem> {
+pub(super) async fn form(
+    session: Session,
+    Query(reached): Query<Reached>,
+) -> Result<Response, Problem> {
     let notice = match reached.notice.as_deref() {
         Some("ended") => "Your time in this record has ended. Open it again if you still need it.",
         Some("closed") => "The record is closed.",
-        Some("reported") => "The record is closed and the mistake is reported. Thank you for telling us.",
+        Some("reported") => {
+            "The record is closed and the mistake is reported. Thank you for telling us."
+        }
         _ => "",
     };
     draw(&session, &Typed::default(), &[], notice)
 }
 
-fn draw(session: &Session, typed: &Typed, errors: &[FieldError], notice: &str) -> Result<Response, Problem> {
+fn draw(
+    session: &Session,
+    typed: &Typed,
+    errors: &[FieldError],
+    notice: &str,
+) -> Result<Response, Problem> {
     let has = |field: &str| errors.iter().any(|error| error.field == field);
     let head = Head::new("Find a person", "find").with_error(!errors.is_empty());
-    let shown = context! {
+    let shown = shown! {
         form => typed,
         errors,
         notice,
@@ -90,19 +99,39 @@ async fn by_number(state: &Shared, session: &Session, typed: Typed) -> Result<Re
         Err(NumberProblem::NotTenDigits) => "Enter an NHS number that has 10 digits",
         Err(NumberProblem::CheckDigit) => "Check the NHS number. The digits do not fit together",
     };
-    draw(session, &typed, &[FieldError { field: "nhs-number", words }], "")
+    draw(
+        session,
+        &typed,
+        &[FieldError {
+            field: "nhs-number",
+            words,
+        }],
+        "",
+    )
 }
 
 async fn by_details(state: &Shared, session: &Session, typed: Typed) -> Result<Response, Problem> {
     let birth_date = birth_date(&typed);
     let mut errors = Vec::new();
     if typed.family.trim().is_empty() {
-        errors.push(FieldError { field: "family", words: "Enter a family name" });
+        errors.push(FieldError {
+            field: "family",
+            words: "Enter a family name",
+        });
     }
     if birth_date.is_none() {
-        let blank = [&typed.day, &typed.month, &typed.year].iter().all(|part| part.trim().is_empty());
-        let words = if blank { "Enter a date of birth" } else { "Date of birth must be a real date" };
-        errors.push(FieldError { field: "birth-day", words });
+        let blank = [&typed.day, &typed.month, &typed.year]
+            .iter()
+            .all(|part| part.trim().is_empty());
+        let words = if blank {
+            "Enter a date of birth"
+        } else {
+            "Date of birth must be a real date"
+        };
+        errors.push(FieldError {
+            field: "birth-day",
+            words,
+        });
     }
     let (true, Some(birth_date)) = (errors.is_empty(), birth_date) else {
         return draw(session, &typed, &errors, "");
@@ -125,9 +154,14 @@ async fn by_details(state: &Shared, session: &Session, typed: Typed) -> Result<R
 /// The typed day as `YYYY-MM-DD`; `None` when it is not in the calendar.
 fn birth_date(typed: &Typed) -> Option<String> {
     let part = |text: &str| text.trim().parse::<i16>().ok();
-    let (day, month) = (i8::try_from(part(&typed.day)?).ok()?, i8::try_from(part(&typed.month)?).ok()?);
+    let (day, month) = (
+        i8::try_from(part(&typed.day)?).ok()?,
+        i8::try_from(part(&typed.month)?).ok()?,
+    );
     let year = part(&typed.year).filter(|year| *year > 1800)?;
-    jiff::civil::Date::new(year, month, day).ok().map(|date| date.to_string())
+    jiff::civil::Date::new(year, month, day)
+        .ok()
+        .map(|date| date.to_string())
 }
 
 /// One row of C4.
@@ -167,8 +201,13 @@ pub(super) async fn results(
         (_, 1) => "1 person found".to_owned(),
         (_, number) => format!("{number} people found"),
     };
-    let shown = context! { people, too_many => found.too_many };
-    page("found.html", &Head::new(title, "find"), Some(&Frame::of(&session)), shown)
+    let shown = shown! { people, too_many => found.too_many };
+    page(
+        "found.html",
+        &Head::new(title, "find"),
+        Some(&Frame::of(&session)),
+        shown,
+    )
 }
 
 #[cfg(test)]
@@ -183,7 +222,10 @@ mod tests {
             year: year.into(),
             ..Typed::default()
         };
-        assert_eq!(birth_date(&typed("14", "7", "1945")).as_deref(), Some("1945-07-14"));
+        assert_eq!(
+            birth_date(&typed("14", "7", "1945")).as_deref(),
+            Some("1945-07-14")
+        );
         assert_eq!(birth_date(&typed("30", "2", "1945")), None);
         assert_eq!(birth_date(&typed("14", "7", "45")), None);
         assert_eq!(birth_date(&typed("", "", "")), None);

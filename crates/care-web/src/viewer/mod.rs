@@ -21,21 +21,39 @@ use crate::components::{asset, see_other};
 use crate::problem::Problem;
 use crate::state::Shared;
 
+#[cfg(test)]
+pub(crate) use record::template;
+
 /// The addresses of the viewer, and of the styles and scripts every page uses.
 pub fn router() -> Router<Shared> {
     Router::new()
         .route("/assets/{name}", get(asset))
         .route("/staff/find", get(find::form).post(find::find))
         .route("/staff/find/{search}", get(find::results))
-        .route("/staff/confirm/{choice}", get(confirm::show).post(confirm::open))
-        .route("/staff/emergency/{choice}", get(emergency::show).post(emergency::open))
+        .route(
+            "/staff/confirm/{choice}",
+            get(confirm::show).post(confirm::open),
+        )
+        .route(
+            "/staff/emergency/{choice}",
+            get(emergency::show).post(emergency::open),
+        )
         .route("/staff/recent", get(account::recent))
         .route("/staff/help", get(account::help))
         .route("/staff/record/{visit}/", get(record::first))
-        .route("/staff/record/{visit}/search", get(record::search_form).post(record::search))
+        .route(
+            "/staff/record/{visit}/search",
+            get(record::search_form).post(record::search),
+        )
         .route("/staff/record/{visit}/results/{test}", get(record::test))
-        .route("/staff/record/{visit}/documents/{document}", get(record::document))
-        .route("/staff/record/{visit}/documents/{document}/file/{place}", get(record::file))
+        .route(
+            "/staff/record/{visit}/documents/{document}",
+            get(record::document),
+        )
+        .route(
+            "/staff/record/{visit}/documents/{document}/file/{place}",
+            get(record::file),
+        )
         .route("/staff/record/{visit}/item/{item}", get(record::item))
         .route("/staff/record/{visit}/close", post(record::close))
         .route(

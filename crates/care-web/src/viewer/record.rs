@@ -10,11 +10,10 @@ use care_core::sections::{
 };
 use care_core::vocabulary::{ItemId, OdsCode, base32_decode};
 use care_record::DisclosureError;
-use minijinja::context;
 use serde::{Deserialize, Serialize};
 
 use super::{ask, failed, not_there};
-use crate::components::{Frame, Head, page, see_other};
+use crate::components::{Frame, Head, page, see_other, shown};
 use crate::problem::Problem;
 use crate::signin::Session;
 use crate::state::Shared;
@@ -68,7 +67,11 @@ impl Asked {
             Section::Timeline => SectionRequest::Timeline { filter },
             Section::Problems => SectionRequest::Problems,
             Section::Medicines => SectionRequest::Medicines {
-                list: if self.list == "past" { MedicinesList::Past } else { MedicinesList::Current },
+                list: if self.list == "past" {
+                    MedicinesList::Past
+                } else {
+                    MedicinesList::Current
+                },
                 filter,
             },
             Section::Allergies => SectionRequest::Allergies,
@@ -85,7 +88,9 @@ impl Asked {
             Section::CarePlans => SectionRequest::CarePlans,
             Section::SocialCare => SectionRequest::SocialCare,
             Section::Team => SectionRequest::Team,
-            Section::Search => SectionRequest::Search { words: String::new() },
+            Section::Search => SectionRequest::Search {
+                words: String::new(),
+            },
             Section::Sources => SectionRequest::Sources,
         }
     }
@@ -93,12 +98,17 @@ impl Asked {
 
 /// `GET /staff/record/{visit}/`.
 pub(super) async fn first(_: Session, Path(visit): Path<String>) -> Result<Response, Problem> {
-    Ok(see_other(&format!("/staff/record/{}/summary", safe(&visit)?)))
+    Ok(see_other(&format!(
+        "/staff/record/{}/summary",
+        safe(&visit)?
+    )))
 }
 
 /// A visit id holds letters and digits only; anything else is nobody's visit.
 fn safe(visit: &str) -> Result<&str, Problem> {
-    let fits = visit.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let fits = visit
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     if fits { Ok(visit) } else { Err(not_there()) }
 }
 
@@ -120,7 +130,14 @@ pub(super) async fn test(
     Path((visit, test)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let code_key = base32_decode(&test).map_err(|_| not_there())?;
-    draw(&state, &session, &visit, SectionRequest::Test { code_key }, &Asked::default()).await
+    draw(
+        &state,
+        &session,
+        &visit,
+        SectionRequest::Test { code_key },
+        &Asked::default(),
+    )
+    .await
 }
 
 /// `GET /staff/record/{visit}/documents/{document}`.
@@ -130,7 +147,14 @@ pub(super) async fn document(
     Path((visit, document)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let item = ItemId::parse(&document).map_err(|_| not_there())?;
-    draw(&state, &session, &visit, SectionRequest::Document { item }, &Asked::default()).await
+    draw(
+        &state,
+        &session,
+        &visit,
+        SectionRequest::Document { item },
+        &Asked::default(),
+    )
+    .await
 }
 
 /// `GET /staff/record/{visit}/item/{item}`.
@@ -140,7 +164,14 @@ pub(super) async fn item(
     Path((visit, item)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let item = ItemId::parse(&item).map_err(|_| not_there())?;
-    draw(&state, &session, &visit, SectionRequest::Item { item }, &Asked::default()).await
+    draw(
+        &state,
+        &session,
+        &visit,
+        SectionRequest::Item { item },
+        &Asked::default(),
+    )
+    .await
 }
 
 /// `GET /staff/record/{visit}/search`.
@@ -149,7 +180,9 @@ pub(super) async fn search_form(
     session: Session,
     Path(visit): Path<String>,
 ) -> Result<Response, Problem> {
-    let request = SectionRequest::Search { words: String::new() };
+    let request = SectionRequest::Search {
+        words: String::new(),
+    };
     draw(&state, &session, &visit, request, &Asked::default()).await
 }
 
@@ -167,7 +200,14 @@ pub(super) async fn search(
     Path(visit): Path<String>,
     Form(Words { words }): Form<Words>,
 ) -> Result<Response, Problem> {
-    draw(&state, &session, &visit, SectionRequest::Search { words }, &Asked::default()).await
+    draw(
+        &state,
+        &session,
+        &visit,
+        SectionRequest::Search { words },
+        &Asked::default(),
+    )
+    .await
 }
 
 async fn draw(
@@ -183,9 +223,12 @@ async fn draw(
         Ok(disclosed) => disclosed,
         Err(why) => return failed(why),
     };
-    let one_item = matches!(request, SectionRequest::Document { .. } | SectionRequest::Item { .. });
+    let one_item = matches!(
+        request,
+        SectionRequest::Document { .. } | SectionRequest::Item { .. }
+    );
     let head = Head::new(title(&request, &disclosed.section.content, asked), "record");
-    let shown = context! {
+    let shown = shown! {
         base => format!("/staff/record/{visit}/"),
         banner => &disclosed.banner,
         alerts => &disclosed.alerts,
@@ -194,7 +237,12 @@ async fn draw(
         one_item,
         query => filled(state, asked),
     };
-    page(template(&disclosed.section.content), &head, Some(&Frame::of(session)), shown)
+    page(
+        template(&disclosed.section.content),
+        &head,
+        Some(&Frame::of(session)),
+        shown,
+    )
 }
 
 /// A title without anything about the person: titles show on shared screens and in history.
@@ -218,7 +266,7 @@ fn title(request: &SectionRequest, content: &Content, asked: &Asked) -> String {
     }
 }
 
-fn template(content: &Content) -> &'static str {
+pub(crate) fn template(content: &Content) -> &'static str {
     match content {
         Content::Summary(_) => "summary.html",
         Content::Timeline(_) => "timeline.html",
@@ -248,7 +296,12 @@ fn filled(state: &Shared, asked: &Asked) -> Filled {
             .directory
             .sources()
             .iter()
-            .map(|source| (source.organisation.ods.to_string(), source.organisation.short_name.clone()))
+            .map(|source| {
+                (
+                    source.organisation.ods.to_string(),
+                    source.organisation.short_name.clone(),
+                )
+            })
             .collect(),
         on: asked.filter().is_on(),
     }
@@ -267,19 +320,38 @@ pub(super) async fn file(
         Ok(disclosed) => disclosed,
         Err(why) => return failed(why),
     };
-    let Content::Document(document) = &disclosed.section.content else { return Err(not_there()) };
-    let (_, file) = document.files.iter().find(|(at, _)| *at == place).ok_or_else(not_there)?;
+    let Content::Document(document) = &disclosed.section.content else {
+        return Err(not_there());
+    };
+    let (_, file) = document
+        .files
+        .iter()
+        .find(|(at, _)| *at == place)
+        .ok_or_else(not_there)?;
     send(file)
 }
 
 /// Only kinds that a browser shows without running anything are shown; others are saved.
 fn send(file: &File) -> Result<Response, Problem> {
-    let shown = matches!(file.media_type.as_str(), "application/pdf" | "image/png" | "image/jpeg");
-    let media_type = if shown { file.media_type.as_str() } else { "application/octet-stream" };
+    let shown = matches!(
+        file.media_type.as_str(),
+        "application/pdf" | "image/png" | "image/jpeg"
+    );
+    let media_type = if shown {
+        file.media_type.as_str()
+    } else {
+        "application/octet-stream"
+    };
     let kind = HeaderValue::from_str(media_type).map_err(Problem::unavailable)?;
-    let place = if shown { "inline" } else { "attachment; filename=\"document\"" };
-    let headers =
-        [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, HeaderValue::from_static(place))];
+    let place = if shown {
+        "inline"
+    } else {
+        "attachment; filename=\"document\""
+    };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_DISPOSITION, HeaderValue::from_static(place)),
+    ];
     Ok((headers, file.bytes.clone()).into_response())
 }
 
@@ -297,10 +369,18 @@ pub(super) async fn close(
 }
 
 /// `GET /staff/record/{visit}/wrong-person`.
-pub(super) async fn wrong_person(session: Session, Path(visit): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn wrong_person(
+    session: Session,
+    Path(visit): Path<String>,
+) -> Result<Response, Problem> {
     let base = format!("/staff/record/{}/", safe(&visit)?);
     let head = Head::new("Did you open this by mistake?", "record");
-    page("wrong-person.html", &head, Some(&Frame::of(&session)), context! { base })
+    page(
+        "wrong-person.html",
+        &head,
+        Some(&Frame::of(&session)),
+        shown! { base },
+    )
 }
 
 /// `POST /staff/record/{visit}/wrong-person`.

@@ -3,9 +3,8 @@
 
 use axum::response::Response;
 use care_record::Refusal;
-use minijinja::context;
 
-use crate::components::{Frame, Head, page};
+use crate::components::{Frame, Head, page, shown};
 use crate::problem::Problem;
 use crate::signin::Session;
 
@@ -42,7 +41,10 @@ pub(super) fn words(refusal: Refusal) -> Words {
         Refusal::AskPermission => Words {
             title: "Ask the person first",
             sentences: &["The person has not yet been asked whether you may see their record."],
-            steps: &["Ask the person, then choose “The person has given permission”", "If you cannot ask, say what stopped you"],
+            steps: &[
+                "Ask the person, then choose “The person has given permission”",
+                "If you cannot ask, say what stopped you",
+            ],
             again: true,
             ..neutral
         },
@@ -52,22 +54,37 @@ pub(super) fn words(refusal: Refusal) -> Words {
         },
         Refusal::NoRelationship => Words {
             title: "No part in this person’s care is known",
-            sentences: &["No system that feeds Connect Care shows that you or your team care for this person."],
-            steps: &["Ask your team to register, refer or book the person, then try again", "If you care for them now, choose “Something else” and say why"],
+            sentences: &[
+                "No system that feeds Connect Care shows that you or your team care for this person.",
+            ],
+            steps: &[
+                "Ask your team to register, refer or book the person, then try again",
+                "If you care for them now, choose “Something else” and say why",
+            ],
             emergency: true,
             again: true,
         },
         Refusal::RelationshipExpired => Words {
             title: "Your part in this person’s care has ended",
-            sentences: &["The appointment or stay that gave you access is too long past, or too far ahead."],
-            steps: &["If you care for them again, choose “Something else” and say why", CALL_THE_PRACTICE],
+            sentences: &[
+                "The appointment or stay that gave you access is too long past, or too far ahead.",
+            ],
+            steps: &[
+                "If you care for them again, choose “Something else” and say why",
+                CALL_THE_PRACTICE,
+            ],
             emergency: true,
             again: true,
         },
         Refusal::GroundNeeded => Words {
             title: "This record is protected",
-            sentences: &["You need a ground to open it. Each use is reviewed, and the person can see it."],
-            steps: &["Open protected information on one of the four grounds", CALL_THE_PRACTICE],
+            sentences: &[
+                "You need a ground to open it. Each use is reviewed, and the person can see it.",
+            ],
+            steps: &[
+                "Open protected information on one of the four grounds",
+                CALL_THE_PRACTICE,
+            ],
             emergency: true,
             again: false,
         },
@@ -91,7 +108,9 @@ pub(super) fn words(refusal: Refusal) -> Words {
         },
         Refusal::Deceased => Words {
             title: "Not available through Connect Care",
-            sentences: &["This person has died, and the time in which their record is open for care has passed."],
+            sentences: &[
+                "This person has died, and the time in which their record is open for care has passed.",
+            ],
             steps: &["Ask your information governance team"],
             ..neutral
         },
@@ -108,8 +127,13 @@ pub(super) fn words(refusal: Refusal) -> Words {
         },
         Refusal::NotSignedIn => Words {
             title: "Log in again",
-            sentences: &["Your organisation does not take part, or you are not logged in well enough for this."],
-            steps: &["Log out and log in again", "Ask the person who manages access in your organisation"],
+            sentences: &[
+                "Your organisation does not take part, or you are not logged in well enough for this.",
+            ],
+            steps: &[
+                "Log out and log in again",
+                "Ask the person who manages access in your organisation",
+            ],
             ..neutral
         },
         Refusal::ProxyNotAuthorised => Words {
@@ -120,14 +144,23 @@ pub(super) fn words(refusal: Refusal) -> Words {
 }
 
 /// The page of a refusal.
-pub(super) fn refused(session: &Session, choice: &str, refusal: Refusal) -> Result<Response, Problem> {
+pub(super) fn refused(
+    session: &Session,
+    choice: &str,
+    refusal: Refusal,
+) -> Result<Response, Problem> {
     let words = words(refusal);
-    let shown = context! {
+    let shown = shown! {
         choice,
         sentences => words.sentences,
         steps => words.steps,
         emergency => words.emergency,
         again => words.again,
     };
-    page("refused.html", &Head::new(words.title, "find"), Some(&Frame::of(session)), shown)
+    page(
+        "refused.html",
+        &Head::new(words.title, "find"),
+        Some(&Frame::of(session)),
+        shown,
+    )
 }

@@ -22,6 +22,8 @@ mod access_reference;
 mod fhir_json;
 mod fhir_mapping;
 mod fhir_samples;
+mod hl7v2;
+mod imports;
 mod labelling;
 mod mapping_v2;
 mod printed;

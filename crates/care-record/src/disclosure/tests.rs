@@ -1,0 +1,338 @@
+//! Walk 2 from outside: who finds, opens and reads whom, what is refused, and what stays behind.
+
+use std::sync::Arc;
+
+use care_core::audit::{Act, Entry, Outcome};
+use care_core::sections::SectionRequest;
+use care_core::vocabulary::{OdsCode, Organisation, OrganisationKind, Role};
+use care_record::{
+    Caller, Choice, ChoiceStatus, ConnectCareChoice, Directory, Disclosure, DisclosureError,
+    FhirAsk, FixedClock, Ground, Opened, Options, Record, Refusal, Senders, Source, Stated, User,
+    V2Delivery, Why,
+};
+use jiff::{Timestamp, ToSpan};
+
+const AMARA: &str = "9990000018";
+
+struct World {
+    record: Record,
+    clock: Arc<FixedClock>,
+    directory: tempfile::TempDir,
+}
+
+fn ods(code: &str) -> OdsCode {
+    OdsCode::parse(code).expect("a code")
+}
+
+fn start() -> Timestamp {
+    "2026-11-23T10:00:00Z".parse().expect("a time")
+}
+
+fn source(code: &str, kind: OrganisationKind, feed: &str) -> Source {
+    Source {
+        organisation: Organisation {
+            ods: ods(code),
+            kind,
+            name: format!("{code} full name"),
+            short_name: code.to_owned(),
+            phone: "020 7946 0100".to_owned(),
+        },
+        feeds: vec![feed.to_owned()],
+        agreed_interval_minutes: 60,
+        shares: Vec::new(),
+        leaves_out: Vec::new(),
+        supplies: Source::usually_supplies(kind),
+        numbers_are_traced: true,
+        connected: true,
+    }
+}
+
+impl World {
+    /// Amara is registered with the practice, admitted to the trust, and has a blood count there.
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let clock = Arc::new(FixedClock::at(start()));
+        let sources = vec![
+            source("X9P01", OrganisationKind::Practice, "feed-gp"),
+            source("X9T01", OrganisationKind::Trust, "feed-hospital"),
+            source("X9C01", OrganisationKind::Community, "feed-community"),
+        ];
+        let record = Record::open(Options {
+            clock: clock.clone(),
+            registry: Directory::new(Vec::new(), sources),
+            reserve_bytes: 0,
+            ..Options::new(directory.path())
+        })
+        .expect("the record opens");
+        let world = Self { record, clock, directory };
+        world.send("A1", "ADT^A01", &[PD1, PV1, AL1]);
+        world.send("O1", "ORU^R01", &[OBR, OBX]);
+        world
+    }
+
+    fn send(&self, control_id: &str, kind: &str, segments: &[&str]) {
+        self.send_about(AMARA, "", control_id, kind, segments);
+    }
+
+    fn send_about(&self, number: &str, pd1: &str, id: &str, kind: &str, segments: &[&str]) {
+        let mut text = format!(
+            "MSH|^~\\&|PAS|X9T01|CC|CC|20261123095900||{kind}|{id}|P|2.4\r\
+             EVN||20261123095900\r\
+             PID|1||{number}^^^NHS^NH~T{number}^^^X9T01^MR||OSEI^AMARA^^^MRS||19450714|F|||\
+             12 EXAMPLE ROAD^^LONDON^^SE99 1AA||02079460001\r{pd1}"
+        );
+        for segment in segments {
+            text.push_str(segment);
+            text.push('\r');
+        }
+        let answer = self.record.intake().receive_v2(&V2Delivery {
+            feed: "feed-hospital",
+            peer: None,
+            bytes: text.as_bytes(),
+            senders: &Senders::default(),
+        });
+        let ack = String::from_utf8_lossy(&answer.acknowledgement).into_owned();
+        assert!(ack.contains("MSA|AA"), "{ack}");
+    }
+
+    fn door(&self) -> Disclosure {
+        self.record.disclosure()
+    }
+
+    /// Every entry of the log, by the store's own file, in order.
+    fn entries(&self) -> Vec<Entry> {
+        let file = self.directory.path().join("record.sqlite");
+        let store = rusqlite::Connection::open(file).expect("the file");
+        let mut statement =
+            store.prepare("SELECT entry FROM entry ORDER BY number").expect("the table");
+        let rows = statement
+            .query_map([], |row| row.get::<_, Vec<u8>>(0))
+            .expect("rows");
+        rows.map(|row| serde_json::from_slice(&row.expect("a row")).expect("an entry")).collect()
+    }
+
+    fn last(&self) -> Entry {
+        self.entries().pop().expect("an entry")
+    }
+}
+
+const PD1: &str = "PD1|||RIVERSIDE^^X9P01";
+const PV1: &str = "PV1|1|I|WARD 5||||||||||||||||V100|||||||||||||||||||||||||20261122090000";
+const AL1: &str = "AL1|1|DA|91936005^Allergy to penicillin^SCT|SV|Rash";
+const OBR: &str =
+    "OBR|1||L1|FBC^Full blood count^LOCAL|||20261122100000|||||||||||||||20261122110000|||F";
+const OBX: &str = "OBX|1|NM|HB^Haemoglobin^LOCAL||101|g/L|115-165|L|||F";
+
+fn caller(role: Role, organisation: &str, session: &str) -> Caller {
+    Caller {
+        user: User {
+            id: format!("{}-at-{organisation}", role.code()),
+            name: "Sam Example".to_owned(),
+            role,
+            organisation: ods(organisation),
+            can_break_seal: false,
+            own_number: None,
+            family_numbers: Vec::new(),
+        },
+        session: session.to_owned(),
+    }
+}
+
+fn nurse() -> Caller {
+    caller(Role::HospitalNurse, "X9T01", "session-1")
+}
+
+fn choose(world: &World, caller: &Caller) -> String {
+    let found = world.door().find_by_number(caller, "999 000 0018").expect("an answer");
+    found.expect("a number").into_inner().expect("one person")
+}
+
+fn open(world: &World, caller: &Caller, why: &Why) -> Result<Opened, Refusal> {
+    let choice = choose(world, caller);
+    match world.door().open(caller, &choice, why) {
+        Ok(opened) => Ok(opened.into_inner()),
+        Err(DisclosureError::Refused(refusal)) => Err(refusal),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn object(world: &World, choice: ConnectCareChoice) {
+    let kept = Choice {
+        connect_care: choice,
+        status: ChoiceStatus::Decided,
+        blocked_organisations: Vec::new(),
+        withheld_sources: Vec::new(),
+        gp_dissent: false,
+        set_by: "self".to_owned(),
+        channel: "telephone".to_owned(),
+        decided_at: start(),
+    };
+    let person = world.entries().iter().find_map(|entry| entry.person).expect("a person");
+    world.record.choices().record(person, &kept, "privacy-officer").expect("recorded");
+}
+
+#[test]
+fn a_nurse_with_a_relationship_finds_confirms_opens_and_reads() {
+    let world = World::new();
+    let choice = choose(&world, &nurse());
+    let confirm = world.door().confirm(&nurse(), &choice).expect("shown");
+    assert_eq!(confirm.known.names[0].family, "OSEI");
+    assert_eq!(confirm.practice.as_deref(), Some("X9P01 full name"));
+    let opened = world.door().open(&nurse(), &choice, &Why::PermissionToday).expect("opened");
+    let page = world
+        .door()
+        .section(&nurse(), &opened.visit, &SectionRequest::Allergies)
+        .expect("the page");
+    let shown = format!("{:?}", page.section);
+    assert!(shown.contains("penicillin"), "{shown}");
+    let entry = world.last();
+    assert_eq!((entry.act, entry.outcome), (Act::View, Outcome::Success));
+    assert_eq!(entry.page, "allergies");
+    assert!(entry.items.iter().any(|item| item.starts_with("AllergyIntolerance/")), "{entry:?}");
+    assert!(entry.trace.iter().any(|line| line.contains("inpatient")), "{:?}", entry.trace);
+}
+
+#[test]
+fn a_visit_is_of_no_use_to_another_session_or_after_it_ended() {
+    let world = World::new();
+    let opened = open(&world, &nurse(), &Why::NotPresent).expect("opened");
+    let read = |caller: &Caller| {
+        world.door().section(caller, &opened.visit, &SectionRequest::Summary).map(|_| ())
+    };
+    assert!(read(&nurse()).is_ok());
+    let other_session = caller(Role::HospitalNurse, "X9T01", "session-2");
+    assert!(matches!(read(&other_session), Err(DisclosureError::VisitEnded)));
+    world.clock.set(start() + 5.hours());
+    assert!(matches!(read(&nurse()), Err(DisclosureError::VisitEnded)));
+    world.clock.set(start());
+    world.door().close(&nurse(), &opened.visit).expect("closed");
+    assert!(matches!(read(&nurse()), Err(DisclosureError::VisitEnded)));
+}
+
+#[test]
+fn a_choice_closes_a_record_that_is_open() {
+    let world = World::new();
+    let opened = open(&world, &nurse(), &Why::NotPresent).expect("opened");
+    object(&world, ConnectCareChoice::Objected);
+    let after = world.door().section(&nurse(), &opened.visit, &SectionRequest::Summary);
+    assert!(matches!(after, Err(DisclosureError::VisitEnded)));
+    let entry = world.last();
+    assert_eq!((entry.outcome, entry.reason.as_str()), (Outcome::Denied, "patient-objected"));
+}
+
+#[test]
+fn each_asking_is_answered_as_the_rules_say() {
+    let gp = || caller(Role::Gp, "X9P01", "g");
+    let stranger = || caller(Role::DistrictNurse, "X9C01", "c");
+    let emergency = || Why::Emergency {
+        ground: Ground::RiskToLife,
+        text: "Found collapsed at home".to_owned(),
+        seal: false,
+    };
+    let claim = || Why::SomethingElse { text: "Asked to advise by the ward".to_owned() };
+    let none = ConnectCareChoice::None;
+    let objected = ConnectCareChoice::Objected;
+    let except = ConnectCareChoice::ObjectedExceptEmergency;
+    let table: Vec<(&str, ConnectCareChoice, Caller, Why, Result<bool, Refusal>)> = vec![
+        ("nurse, permission", none, nurse(), Why::PermissionToday, Ok(false)),
+        ("nurse, not present", none, nurse(), Why::NotPresent, Ok(false)),
+        ("gp, not present", none, gp(), Why::NotPresent, Ok(false)),
+        ("stranger", none, stranger(), Why::NotPresent, Err(Refusal::NoRelationship)),
+        ("stranger, emergency", none, stranger(), emergency(), Ok(true)),
+        ("stranger, claim", none, stranger(), claim(), Ok(false)),
+        ("objected, nurse", objected, nurse(), Why::NotPresent, Err(Refusal::NotAvailable)),
+        ("objected, gp", objected, gp(), Why::NotPresent, Err(Refusal::ChoseNotToShare)),
+        ("objected, emergency", objected, nurse(), emergency(), Err(Refusal::NotAvailable)),
+        ("except, nurse", except, nurse(), Why::NotPresent, Err(Refusal::NotAvailable)),
+        ("except, emergency", except, nurse(), emergency(), Ok(true)),
+    ];
+    for (name, choice, caller, why, expected) in table {
+        let world = World::new();
+        if choice != ConnectCareChoice::None {
+            object(&world, choice);
+        }
+        let answer = open(&world, &caller, &why).map(|opened| opened.emergency_until.is_some());
+        assert_eq!(answer, expected, "{name}");
+        let entry = world.last();
+        assert_eq!(entry.act, Act::OpenVisit, "{name}");
+        assert_eq!(entry.outcome == Outcome::Success, expected.is_ok(), "{name}");
+        if expected.is_err() {
+            assert!(entry.flags.iter().any(|flag| flag == "denied-attempt"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_role_that_may_not_look_for_people_is_refused_and_written_down() {
+    let world = World::new();
+    let analyst = caller(Role::Analyst, "X9T01", "a");
+    let answer = world.door().find_by_number(&analyst, AMARA);
+    assert!(matches!(answer, Err(DisclosureError::Refused(Refusal::NotForYourRole))));
+    let entry = world.last();
+    assert_eq!((entry.act, entry.outcome), (Act::Find, Outcome::Denied));
+}
+
+fn stated(permission: &str) -> FhirAsk {
+    FhirAsk {
+        stated: Stated {
+            purpose: "direct_care".to_owned(),
+            permission: Some(permission.to_owned()),
+            break_glass: None,
+            case: None,
+        },
+        only_person: None,
+    }
+}
+
+#[test]
+fn the_api_shows_what_the_pages_show_and_refuses_what_they_refuse() {
+    let world = World::new();
+    let number = care_core::vocabulary::NhsNumber::parse(AMARA).expect("a number");
+    let ask = stated("given");
+    let door = world.door();
+    let patient = door.fhir_find(&nurse(), &ask, number).expect("an answer");
+    let patient = patient.into_inner().expect("found");
+    let all = door.fhir_search(&nurse(), &ask, &patient.id, &[], 100, None).expect("everything");
+    assert_eq!(all.total, all.resources.len());
+    assert!(all.resources.iter().any(|one| one.resource_type.name() == "Observation"));
+    for resource in all.resources.iter().skip(1) {
+        let read = door.fhir_read(&nurse(), &ask, resource.resource_type, &resource.id);
+        assert_eq!(read.expect("read").body, resource.body);
+    }
+    let mut paged = Vec::new();
+    let mut after = None;
+    loop {
+        let page = door
+            .fhir_search(&nurse(), &ask, &patient.id, &[], 1, after.as_deref())
+            .expect("a page")
+            .into_inner();
+        paged.extend(page.resources);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(paged, all.resources, "pages together are the whole");
+
+    let elsewhere = FhirAsk {
+        only_person: care_core::vocabulary::NhsNumber::parse("9990000026").ok(),
+        ..stated("given")
+    };
+    let answer = door.fhir_patient(&nurse(), &elsewhere, &patient.id);
+    assert!(matches!(answer, Err(DisclosureError::NotThere)));
+    let not_asked = door.fhir_patient(&nurse(), &stated("not_asked"), &patient.id);
+    assert!(matches!(not_asked, Err(DisclosureError::Refused(Refusal::AskPermission))));
+    for id in ["../etc", "0000000000000", "0000000000000-0000000000000", ""] {
+        let answer = door.fhir_read(&nurse(), &ask, patient.resource_type, id);
+        assert!(matches!(answer, Err(DisclosureError::NotThere)), "{id}");
+    }
+}
+
+#[test]
+fn nothing_is_shown_when_its_entry_cannot_be_written() {
+    let world = World::new();
+    let opened = open(&world, &nurse(), &Why::NotPresent).expect("opened");
+    world.record.close();
+    let answer = world.door().section(&nurse(), &opened.visit, &SectionRequest::Summary);
+    assert!(matches!(answer, Err(DisclosureError::Unavailable(_))));
+}

@@ -26,9 +26,9 @@ pub use choices::{
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
 pub use disclosure::{
-    Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError, Explained, FhirAsk, FhirPage,
-    FhirResource, Found, FoundPerson, Ground, NumberProblem, Opened, Page, RecentPerson, Refusal,
-    Stated, Stopped, VisitFacts, Why,
+    Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError, Explained, FhirAsk,
+    FhirPage, FhirResource, Found, FoundPerson, Ground, NumberProblem, Opened, Page, RecentPerson,
+    Refusal, Stated, Stopped, VisitFacts, Why,
 };
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{

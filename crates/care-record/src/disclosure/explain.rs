@@ -1,15 +1,13 @@
-//! A decision with its trace, for somebody who asks why; and the mark of a watched record. Nothing of
-//! the record is shown, and both are acts with their entry.
+//! A decision with its trace, for somebody who asks why. Nothing of the record is shown, and the
+//! asking is an act with its entry.
 
 use care_core::access::{Outcome as Decided, explain_to_staff};
-use care_core::audit::{Act, Entry, Outcome};
+use care_core::audit::{Act, Outcome};
 use care_core::vocabulary::NhsNumber;
 
 use super::asking::{Stated, Why};
-use super::gather::WATCHED;
 use super::{Answer, Disclosed, Disclosure, DisclosureError, decided_entry};
 use crate::caller::Caller;
-use crate::store::Change;
 
 /// A decision, told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,19 +48,5 @@ impl Disclosure {
             words: explain_to_staff(&gathered.decision),
         };
         self.disclose(Vec::new(), entry, explained)
-    }
-
-    /// Marks a record as watched, on the word of `by`.
-    pub fn watch(&self, number: NhsNumber, by: &str) -> Answer<Disclosed<()>> {
-        let person = self.holder(number)?.ok_or(DisclosureError::NotThere)?;
-        let mut entry = Entry::new(self.now(), Act::Admin, Outcome::Success, by);
-        entry.person = Some(person);
-        entry.detail = "the record is watched".to_owned();
-        let flag = Change::PersonFlag {
-            person,
-            flag: WATCHED.to_owned(),
-            value: Some("yes".to_owned()),
-        };
-        self.disclose(vec![flag], entry, ())
     }
 }

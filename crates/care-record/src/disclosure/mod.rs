@@ -11,10 +11,13 @@ mod fhir;
 mod find;
 mod gather;
 mod handles;
+mod marks;
 mod patient;
 mod read;
 mod redact;
 mod refusal;
+#[cfg(test)]
+mod tests;
 mod visits;
 
 use std::sync::Arc;

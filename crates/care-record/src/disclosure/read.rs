@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::fhir::item_name;
 use super::gather::{Gathered, flag};
+use super::marks::unavailable_flag;
 use super::visits::{KeptVisit, forget};
 use super::{Answer, Disclosed, Disclosure, DisclosureError, decided_entry, handles, redact};
 use crate::caller::Caller;
@@ -327,9 +328,7 @@ fn shown_demographics(gathered: &Gathered, facts: &ViewFacts) -> Demographics {
 
 /// A source that is known not to answer for this person, and since when.
 fn unavailable_since(gathered: &Gathered, source: &SourceCode) -> Option<Timestamp> {
-    flag(&gathered.row, &format!("unavailable:{source}"))?
-        .parse()
-        .ok()
+    flag(&gathered.row, &unavailable_flag(source))?.parse().ok()
 }
 
 /// An item, document or test that is not among what the view permits is not there.

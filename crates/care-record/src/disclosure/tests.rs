@@ -1,15 +1,15 @@
-//! Walk 2 from outside: who finds, opens and reads whom, what is refused, and what stays behind.
+//! Walk 2: who finds, opens and reads whom, what is refused, and what stays behind.
 
 use std::sync::Arc;
 
-use care_core::audit::{Act, Entry, Outcome};
-use care_core::sections::SectionRequest;
-use care_core::vocabulary::{OdsCode, Organisation, OrganisationKind, Role};
-use care_record::{
+use crate::{
     Caller, Choice, ChoiceStatus, ConnectCareChoice, Directory, Disclosure, DisclosureError,
     FhirAsk, FixedClock, Ground, Opened, Options, Record, Refusal, Senders, Source, Stated, User,
     V2Delivery, Why,
 };
+use care_core::audit::{Act, Entry, Outcome};
+use care_core::sections::SectionRequest;
+use care_core::vocabulary::{OdsCode, Organisation, OrganisationKind, Role};
 use jiff::{Timestamp, ToSpan};
 
 const AMARA: &str = "9990000018";
@@ -17,7 +17,7 @@ const AMARA: &str = "9990000018";
 struct World {
     record: Record,
     clock: Arc<FixedClock>,
-    directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
 }
 
 fn ods(code: &str) -> OdsCode {
@@ -64,7 +64,11 @@ impl World {
             ..Options::new(directory.path())
         })
         .expect("the record opens");
-        let world = Self { record, clock, directory };
+        let world = Self {
+            record,
+            clock,
+            _directory: directory,
+        };
         world.send("A1", "ADT^A01", &[PD1, PV1, AL1]);
         world.send("O1", "ORU^R01", &[OBR, OBX]);
         world
@@ -99,16 +103,14 @@ impl World {
         self.record.disclosure()
     }
 
-    /// Every entry of the log, by the store's own file, in order.
+    /// Every entry of the log, in order.
     fn entries(&self) -> Vec<Entry> {
-        let file = self.directory.path().join("record.sqlite");
-        let store = rusqlite::Connection::open(file).expect("the file");
-        let mut statement =
-            store.prepare("SELECT entry FROM entry ORDER BY number").expect("the table");
-        let rows = statement
-            .query_map([], |row| row.get::<_, Vec<u8>>(0))
-            .expect("rows");
-        rows.map(|row| serde_json::from_slice(&row.expect("a row")).expect("an entry")).collect()
+        let store = &self.record.inner().store;
+        let bytes = store.entries(0, 1_000).expect("the log");
+        bytes
+            .iter()
+            .map(|(_, entry)| serde_json::from_slice(entry).expect("an entry"))
+            .collect()
     }
 
     fn last(&self) -> Entry {
@@ -143,7 +145,10 @@ fn nurse() -> Caller {
 }
 
 fn choose(world: &World, caller: &Caller) -> String {
-    let found = world.door().find_by_number(caller, "999 000 0018").expect("an answer");
+    let found = world
+        .door()
+        .find_by_number(caller, "999 000 0018")
+        .expect("an answer");
     found.expect("a number").into_inner().expect("one person")
 }
 
@@ -167,8 +172,16 @@ fn object(world: &World, choice: ConnectCareChoice) {
         channel: "telephone".to_owned(),
         decided_at: start(),
     };
-    let person = world.entries().iter().find_map(|entry| entry.person).expect("a person");
-    world.record.choices().record(person, &kept, "privacy-officer").expect("recorded");
+    let person = world
+        .entries()
+        .iter()
+        .find_map(|entry| entry.person)
+        .expect("a person");
+    world
+        .record
+        .choices()
+        .record(person, &kept, "privacy-officer")
+        .expect("recorded");
 }
 
 #[test]
@@ -178,7 +191,10 @@ fn a_nurse_with_a_relationship_finds_confirms_opens_and_reads() {
     let confirm = world.door().confirm(&nurse(), &choice).expect("shown");
     assert_eq!(confirm.known.names[0].family, "OSEI");
     assert_eq!(confirm.practice.as_deref(), Some("X9P01 full name"));
-    let opened = world.door().open(&nurse(), &choice, &Why::PermissionToday).expect("opened");
+    let opened = world
+        .door()
+        .open(&nurse(), &choice, &Why::PermissionToday)
+        .expect("opened");
     let page = world
         .door()
         .section(&nurse(), &opened.visit, &SectionRequest::Allergies)
@@ -188,8 +204,18 @@ fn a_nurse_with_a_relationship_finds_confirms_opens_and_reads() {
     let entry = world.last();
     assert_eq!((entry.act, entry.outcome), (Act::View, Outcome::Success));
     assert_eq!(entry.page, "allergies");
-    assert!(entry.items.iter().any(|item| item.starts_with("AllergyIntolerance/")), "{entry:?}");
-    assert!(entry.trace.iter().any(|line| line.contains("inpatient")), "{:?}", entry.trace);
+    assert!(
+        entry
+            .items
+            .iter()
+            .any(|item| item.starts_with("AllergyIntolerance/")),
+        "{entry:?}"
+    );
+    assert!(
+        entry.trace.iter().any(|line| line.contains("inpatient")),
+        "{:?}",
+        entry.trace
+    );
 }
 
 #[test]
@@ -197,11 +223,17 @@ fn a_visit_is_of_no_use_to_another_session_or_after_it_ended() {
     let world = World::new();
     let opened = open(&world, &nurse(), &Why::NotPresent).expect("opened");
     let read = |caller: &Caller| {
-        world.door().section(caller, &opened.visit, &SectionRequest::Summary).map(|_| ())
+        world
+            .door()
+            .section(caller, &opened.visit, &SectionRequest::Summary)
+            .map(|_| ())
     };
     assert!(read(&nurse()).is_ok());
     let other_session = caller(Role::HospitalNurse, "X9T01", "session-2");
-    assert!(matches!(read(&other_session), Err(DisclosureError::VisitEnded)));
+    assert!(matches!(
+        read(&other_session),
+        Err(DisclosureError::VisitEnded)
+    ));
     world.clock.set(start() + 5.hours());
     assert!(matches!(read(&nurse()), Err(DisclosureError::VisitEnded)));
     world.clock.set(start());
@@ -214,10 +246,15 @@ fn a_choice_closes_a_record_that_is_open() {
     let world = World::new();
     let opened = open(&world, &nurse(), &Why::NotPresent).expect("opened");
     object(&world, ConnectCareChoice::Objected);
-    let after = world.door().section(&nurse(), &opened.visit, &SectionRequest::Summary);
+    let after = world
+        .door()
+        .section(&nurse(), &opened.visit, &SectionRequest::Summary);
     assert!(matches!(after, Err(DisclosureError::VisitEnded)));
     let entry = world.last();
-    assert_eq!((entry.outcome, entry.reason.as_str()), (Outcome::Denied, "patient-objected"));
+    assert_eq!(
+        (entry.outcome, entry.reason.as_str()),
+        (Outcome::Denied, "patient-objected")
+    );
 }
 
 #[test]
@@ -229,21 +266,71 @@ fn each_asking_is_answered_as_the_rules_say() {
         text: "Found collapsed at home".to_owned(),
         seal: false,
     };
-    let claim = || Why::SomethingElse { text: "Asked to advise by the ward".to_owned() };
+    let claim = || Why::SomethingElse {
+        text: "Asked to advise by the ward".to_owned(),
+    };
     let none = ConnectCareChoice::None;
     let objected = ConnectCareChoice::Objected;
     let except = ConnectCareChoice::ObjectedExceptEmergency;
     let table: Vec<(&str, ConnectCareChoice, Caller, Why, Result<bool, Refusal>)> = vec![
-        ("nurse, permission", none, nurse(), Why::PermissionToday, Ok(false)),
-        ("nurse, not present", none, nurse(), Why::NotPresent, Ok(false)),
+        (
+            "nurse, permission",
+            none,
+            nurse(),
+            Why::PermissionToday,
+            Ok(false),
+        ),
+        (
+            "nurse, not present",
+            none,
+            nurse(),
+            Why::NotPresent,
+            Ok(false),
+        ),
         ("gp, not present", none, gp(), Why::NotPresent, Ok(false)),
-        ("stranger", none, stranger(), Why::NotPresent, Err(Refusal::NoRelationship)),
-        ("stranger, emergency", none, stranger(), emergency(), Ok(true)),
+        (
+            "stranger",
+            none,
+            stranger(),
+            Why::NotPresent,
+            Err(Refusal::NoRelationship),
+        ),
+        (
+            "stranger, emergency",
+            none,
+            stranger(),
+            emergency(),
+            Ok(true),
+        ),
         ("stranger, claim", none, stranger(), claim(), Ok(false)),
-        ("objected, nurse", objected, nurse(), Why::NotPresent, Err(Refusal::NotAvailable)),
-        ("objected, gp", objected, gp(), Why::NotPresent, Err(Refusal::ChoseNotToShare)),
-        ("objected, emergency", objected, nurse(), emergency(), Err(Refusal::NotAvailable)),
-        ("except, nurse", except, nurse(), Why::NotPresent, Err(Refusal::NotAvailable)),
+        (
+            "objected, nurse",
+            objected,
+            nurse(),
+            Why::NotPresent,
+            Err(Refusal::NotAvailable),
+        ),
+        (
+            "objected, gp",
+            objected,
+            gp(),
+            Why::NotPresent,
+            Err(Refusal::ChoseNotToShare),
+        ),
+        (
+            "objected, emergency",
+            objected,
+            nurse(),
+            emergency(),
+            Err(Refusal::NotAvailable),
+        ),
+        (
+            "except, nurse",
+            except,
+            nurse(),
+            Why::NotPresent,
+            Err(Refusal::NotAvailable),
+        ),
         ("except, emergency", except, nurse(), emergency(), Ok(true)),
     ];
     for (name, choice, caller, why, expected) in table {
@@ -255,9 +342,16 @@ fn each_asking_is_answered_as_the_rules_say() {
         assert_eq!(answer, expected, "{name}");
         let entry = world.last();
         assert_eq!(entry.act, Act::OpenVisit, "{name}");
-        assert_eq!(entry.outcome == Outcome::Success, expected.is_ok(), "{name}");
+        assert_eq!(
+            entry.outcome == Outcome::Success,
+            expected.is_ok(),
+            "{name}"
+        );
         if expected.is_err() {
-            assert!(entry.flags.iter().any(|flag| flag == "denied-attempt"), "{name}");
+            assert!(
+                entry.flags.iter().any(|flag| flag == "denied-attempt"),
+                "{name}"
+            );
         }
     }
 }
@@ -267,7 +361,10 @@ fn a_role_that_may_not_look_for_people_is_refused_and_written_down() {
     let world = World::new();
     let analyst = caller(Role::Analyst, "X9T01", "a");
     let answer = world.door().find_by_number(&analyst, AMARA);
-    assert!(matches!(answer, Err(DisclosureError::Refused(Refusal::NotForYourRole))));
+    assert!(matches!(
+        answer,
+        Err(DisclosureError::Refused(Refusal::NotForYourRole))
+    ));
     let entry = world.last();
     assert_eq!((entry.act, entry.outcome), (Act::Find, Outcome::Denied));
 }
@@ -292,9 +389,15 @@ fn the_api_shows_what_the_pages_show_and_refuses_what_they_refuse() {
     let door = world.door();
     let patient = door.fhir_find(&nurse(), &ask, number).expect("an answer");
     let patient = patient.into_inner().expect("found");
-    let all = door.fhir_search(&nurse(), &ask, &patient.id, &[], 100, None).expect("everything");
+    let all = door
+        .fhir_search(&nurse(), &ask, &patient.id, &[], 100, None)
+        .expect("everything");
     assert_eq!(all.total, all.resources.len());
-    assert!(all.resources.iter().any(|one| one.resource_type.name() == "Observation"));
+    assert!(
+        all.resources
+            .iter()
+            .any(|one| one.resource_type.name() == "Observation")
+    );
     for resource in all.resources.iter().skip(1) {
         let read = door.fhir_read(&nurse(), &ask, resource.resource_type, &resource.id);
         assert_eq!(read.expect("read").body, resource.body);
@@ -321,7 +424,10 @@ fn the_api_shows_what_the_pages_show_and_refuses_what_they_refuse() {
     let answer = door.fhir_patient(&nurse(), &elsewhere, &patient.id);
     assert!(matches!(answer, Err(DisclosureError::NotThere)));
     let not_asked = door.fhir_patient(&nurse(), &stated("not_asked"), &patient.id);
-    assert!(matches!(not_asked, Err(DisclosureError::Refused(Refusal::AskPermission))));
+    assert!(matches!(
+        not_asked,
+        Err(DisclosureError::Refused(Refusal::AskPermission))
+    ));
     for id in ["../etc", "0000000000000", "0000000000000-0000000000000", ""] {
         let answer = door.fhir_read(&nurse(), &ask, patient.resource_type, id);
         assert!(matches!(answer, Err(DisclosureError::NotThere)), "{id}");
@@ -333,6 +439,8 @@ fn nothing_is_shown_when_its_entry_cannot_be_written() {
     let world = World::new();
     let opened = open(&world, &nurse(), &Why::NotPresent).expect("opened");
     world.record.close();
-    let answer = world.door().section(&nurse(), &opened.visit, &SectionRequest::Summary);
+    let answer = world
+        .door()
+        .section(&nurse(), &opened.visit, &SectionRequest::Summary);
     assert!(matches!(answer, Err(DisclosureError::Unavailable(_))));
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use care_core::vocabulary::NhsNumber;
+use care_core::vocabulary::{NhsNumber, OdsCode};
 use care_record::{Clock, DisclosureError, SystemClock};
 use care_synthetic::{Outgoing, Payload, Story};
 use clap::Args;
@@ -319,7 +319,8 @@ fn words_of(answer: &[u8]) -> String {
         .to_owned()
 }
 
-/// Marks that no message carries: the watched records.
+/// Marks that no message carries: the watched records, and the source that never answers for one of
+/// the cast.
 async fn set_hints(state: &crate::state::Shared) -> anyhow::Result<()> {
     let disclosure = state.record.disclosure();
     let marked = crate::blocking(move || {
@@ -328,6 +329,18 @@ async fn set_hints(state: &crate::state::Shared) -> anyhow::Result<()> {
             .filter_map(|text| NhsNumber::parse(text).ok())
         {
             match disclosure.watch(number, "demo") {
+                Ok(_) | Err(DisclosureError::NotThere) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let hours_ago = SystemClock.now() - SignedDuration::from_hours(3);
+        for member in care_synthetic::cast() {
+            let silent = care_synthetic::unavailable_source_for(member.nhs_number)
+                .and_then(|code| OdsCode::parse(code).ok());
+            let (Some(source), Ok(number)) = (silent, NhsNumber::parse(member.nhs_number)) else {
+                continue;
+            };
+            match disclosure.source_unavailable(number, &source, Some(hours_ago), "demo") {
                 Ok(_) | Err(DisclosureError::NotThere) => {}
                 Err(error) => return Err(error),
             }

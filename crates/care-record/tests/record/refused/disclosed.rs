@@ -1,4 +1,4 @@
-// no function or associated item named `after`
+// associated function `after` is private
 pub fn make() -> care_record::Disclosed<String> {
     care_record::Disclosed::after(1, String::new())
 }

@@ -177,7 +177,12 @@ pub(super) fn line(item: &Item, input: &Input) -> Line {
         )
         .or_else(|| item.header.clinical_at.map(When::day)),
         more: more(&item.body, input),
-        review: review(&item.body, input),
+        review: matches!(
+            item.header.resource_type,
+            ResourceType::CARE_PLAN | ResourceType::CONSENT | ResourceType::GOAL
+        )
+        .then(|| review(&item.body, input))
+        .flatten(),
         seen: input.seen(&item.header),
     }
 }

@@ -10,5 +10,6 @@
 mod api;
 mod cli;
 mod feeds;
+mod pages;
 mod rig;
 mod signin;

@@ -1,0 +1,45 @@
+//! The pages in a real browser: accessibility, 320 pixels, the keyboard, no JavaScript, addresses.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::rig::Demo;
+
+/// Where Chromium stands on the machines we know.
+const CHROMIUM: [&str; 3] = [
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/google-chrome",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_can_do_their_work_by_keyboard_on_a_phone_and_without_javascript() {
+    let Some(chromium) = CHROMIUM.iter().find(|path| PathBuf::from(path).exists()) else {
+        eprintln!("skipped: no Chromium on this machine; `make test` installs it");
+        return;
+    };
+    let crate_folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let demo = Demo::with_people(14).await;
+    let out = Command::new("node")
+        .arg(crate_folder.join("tests/journeys/browser/journey.cjs"))
+        .args([&demo.base, *chromium])
+        .env("NODE_PATH", crate_folder.join("../../node_modules"))
+        .output()
+        .expect("node runs");
+    let told = String::from_utf8_lossy(&out.stdout);
+    let failed: Vec<&str> = told
+        .lines()
+        .filter(|line| line.contains("\"ok\":false"))
+        .collect();
+    let passed = told
+        .lines()
+        .filter(|line| line.contains("\"ok\":true"))
+        .count();
+    assert!(
+        out.status.success() && failed.is_empty() && passed > 200,
+        "{passed} checks passed, {} failed:\n{}\n{}",
+        failed.len(),
+        failed.join("\n"),
+        String::from_utf8_lossy(&out.stderr)
+    );
+}

@@ -1,6 +1,6 @@
 //! Visits: one user, one person, one reason, until it ends. Screens C5, C6, C22 and C23.
 
-use care_core::access::Permission;
+use care_core::access::{self, EmergencyOverride, Permission};
 use care_core::audit::{Act, Outcome};
 use care_core::vocabulary::{Demographics, PersonId, SourceCode};
 use jiff::Timestamp;
@@ -158,6 +158,7 @@ impl Disclosure {
         why: &Why,
     ) -> Answer<Disclosed<Opened>> {
         let now = self.now();
+        let why = &self.without_idle_seal(caller, person, why)?;
         let asked = why.asked(caller.user.role);
         let gathered = self.gather(caller, person, &asked)?;
         let mut entry = decided_entry(now, Act::OpenVisit, caller, &gathered);
@@ -206,6 +207,33 @@ impl Disclosure {
                 emergency_until,
             },
         )
+    }
+
+    /// Sealed items are opened only for somebody whose part in the person's care is known (rules 7 and
+    /// 11). Without it, asking for them too must not spoil an emergency.
+    fn without_idle_seal(&self, caller: &Caller, person: PersonId, why: &Why) -> Answer<Why> {
+        let Why::Emergency {
+            ground,
+            text,
+            seal: true,
+        } = why
+        else {
+            return Ok(why.clone());
+        };
+        let known = self.gather(caller, person, &Why::NotPresent.asked(caller.user.role))?;
+        Ok(Why::Emergency {
+            ground: *ground,
+            text: text.clone(),
+            seal: caller.user.can_break_seal && known.facts.relationship.is_verified(),
+        })
+    }
+
+    /// Whether page C6 is offered where a record is not available: to a role with the emergency right,
+    /// where the deployment lets anybody choose "except in an emergency". It is the same for every
+    /// person, so it tells nothing of this one.
+    pub fn offers_emergency(&self, caller: &Caller) -> bool {
+        access::has_emergency_right(caller.user.role)
+            && self.settings().objection_in_emergency != EmergencyOverride::Never
     }
 
     /// What is kept beside a visit: when the user looked, whom they opened, what was permitted.

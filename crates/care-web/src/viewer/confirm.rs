@@ -115,7 +115,9 @@ async fn draw(
     let (caller, handle) = (session.caller(), choice.clone());
     let confirm = match ask(state, move |door| door.confirm(&caller, &handle)).await? {
         Ok(confirm) => confirm,
-        Err(DisclosureError::Refused(why)) => return refusal::refused(session, &choice, why),
+        Err(DisclosureError::Refused(why)) => {
+            return refusal::refused(state, session, &choice, why);
+        }
         Err(why) => return failed(why),
     };
     let who = identity(&confirm.known, state.clock.now());
@@ -215,7 +217,7 @@ pub(super) async fn open(
             "/staff/record/{}/summary",
             opened.visit
         ))),
-        Err(DisclosureError::Refused(why)) => refusal::refused(&session, &choice, why),
+        Err(DisclosureError::Refused(why)) => refusal::refused(&state, &session, &choice, why),
         Err(why) => failed(why),
     }
 }

@@ -19,6 +19,7 @@ use crate::state::Shared;
 pub(super) struct Sent {
     ground: String,
     text: String,
+    seal: String,
 }
 
 /// `GET /staff/emergency/{choice}`.
@@ -45,7 +46,7 @@ async fn draw(
     let what = if confirm.state.protected {
         "This record has extra protection, because telling where the person is could put them in danger."
     } else {
-        "No system shows that you or your team care for this person, so their record is protected by the sharing agreement."
+        "This record is not open to you in the ordinary way. In an emergency it opens if the sharing rules and the person’s own choice allow it."
     };
     let head = Head::new("You are about to open protected information", "find")
         .with_error(!errors.is_empty());
@@ -53,6 +54,7 @@ async fn draw(
         choice, what, errors,
         form => sent.clone(),
         minutes => 60,
+        may_break_seal => session.user.can_break_seal,
         grounds => Ground::ALL.map(|ground| Choice { code: ground.code(), words: ground.words() }),
     };
     page("emergency.html", &head, Some(&Frame::of(session)), shown)
@@ -88,7 +90,7 @@ pub(super) async fn open(
     let why = Why::Emergency {
         ground,
         text,
-        seal: session.user.can_break_seal,
+        seal: session.user.can_break_seal && sent.seal == "yes",
     };
     let (caller, handle) = (session.caller(), choice.clone());
     match ask(&state, move |door| door.open(&caller, &handle, &why)).await? {
@@ -96,7 +98,7 @@ pub(super) async fn open(
             "/staff/record/{}/summary",
             opened.visit
         ))),
-        Err(DisclosureError::Refused(why)) => refusal::refused(&session, &choice, why),
+        Err(DisclosureError::Refused(why)) => refusal::refused(&state, &session, &choice, why),
         Err(why) => failed(why),
     }
 }

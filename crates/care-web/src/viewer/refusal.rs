@@ -7,6 +7,7 @@ use care_record::Refusal;
 use crate::components::{Frame, Head, page, shown};
 use crate::problem::Problem;
 use crate::signin::Session;
+use crate::state::Shared;
 
 /// The words of one refusal.
 pub(super) struct Words {
@@ -145,17 +146,24 @@ pub(super) fn words(refusal: Refusal) -> Words {
 
 /// The page of a refusal.
 pub(super) fn refused(
+    state: &Shared,
     session: &Session,
     choice: &str,
     refusal: Refusal,
 ) -> Result<Response, Problem> {
     let words = words(refusal);
+    let in_emergency = matches!(refusal, Refusal::NotAvailable | Refusal::ChoseNotToShare)
+        && state
+            .record
+            .disclosure()
+            .offers_emergency(&session.caller());
     let shown = shown! {
         choice,
         sentences => words.sentences,
         steps => words.steps,
         emergency => words.emergency,
         again => words.again,
+        in_emergency,
     };
     page(
         "refused.html",

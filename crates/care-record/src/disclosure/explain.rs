@@ -2,7 +2,7 @@
 //! asking is an act with its entry.
 
 use care_core::access::{Outcome as Decided, explain_to_staff};
-use care_core::audit::{Act, Outcome};
+use care_core::audit::Act;
 use care_core::vocabulary::NhsNumber;
 
 use super::asking::{Stated, Why};

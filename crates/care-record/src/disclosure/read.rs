@@ -118,7 +118,9 @@ impl Disclosure {
     }
 
     fn read(&self, gathered: &Gathered, view: &View, request: &SectionRequest) -> Answer<Held> {
-        let headers = self.inner.store.headers(gathered.person, view)?;
+        let mut headers = self.inner.store.headers(gathered.person, view)?;
+        // How an item came is told on the item; it is no item of its own on a page.
+        headers.retain(|header| header.resource_type != ResourceType::PROVENANCE);
         let mut items = Vec::new();
         let mut broken = Vec::new();
         let wanted = sections::wanted(request, &headers);
@@ -135,7 +137,7 @@ impl Disclosure {
                 .unwrap_or_default(),
             _ => Vec::new(),
         };
-        let sources = self.sources(gathered, view)?;
+        let sources = self.sources(gathered, &headers)?;
         Ok(Held {
             headers,
             items,
@@ -201,14 +203,20 @@ impl Disclosure {
     }
 
     /// Every source with its state for this person, in the order of the configuration.
-    fn sources(&self, gathered: &Gathered, view: &View) -> Answer<Vec<SourceState>> {
-        let activity = self
-            .inner
-            .store
-            .source_activity(Some((gathered.person, view)))?;
+    fn sources(&self, gathered: &Gathered, headers: &[Header]) -> Answer<Vec<SourceState>> {
+        let activity = self.inner.store.source_activity(None)?;
+        let now = self.now();
         let state = |source: &crate::directory::Source| {
             let organisation = &source.organisation;
             let seen = activity.iter().find(|one| one.source == organisation.ods);
+            let own = headers
+                .iter()
+                .filter(|header| header.source == organisation.ods);
+            let own = own.filter(|header| header.resource_type != ResourceType::PATIENT);
+            let past = own
+                .clone()
+                .filter_map(|header| header.clinical_at)
+                .filter(|at| *at <= now);
             SourceState {
                 source: organisation.ods.clone(),
                 kind: organisation.kind,
@@ -222,8 +230,8 @@ impl Disclosure {
                 last_received: seen.and_then(|one| one.last_received),
                 agreed_interval_minutes: source.agreed_interval_minutes,
                 failed_since: unavailable_since(gathered, &organisation.ods),
-                newest_item: seen.and_then(|one| one.newest_item),
-                items: seen.map_or(0, |one| one.items),
+                newest_item: past.max(),
+                items: own.count() as u64,
             }
         };
         Ok(self.inner.directory.sources().iter().map(state).collect())

@@ -72,6 +72,7 @@ pub(super) fn map(mut work: Work<'_>) -> Result<Mapped, MapRefusal> {
         default_status: "final",
         default_time: Some(at),
         issued: None,
+        kind: observation::Kind::Exam,
     };
     let mut seen = observation::Seen::default();
     for (sequence, obx) in super::work::numbered(message, "OBX") {

@@ -29,6 +29,38 @@ pub(super) struct Scope<'s> {
     pub default_time: Option<Timestamp>,
     /// When the result was issued.
     pub issued: Option<String>,
+    /// What kind of investigation it belongs to, where its code does not say.
+    pub kind: Kind,
+}
+
+/// The kinds of observation (FHIR observation-category).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Laboratory,
+    Imaging,
+    Exam,
+    VitalSigns,
+}
+
+impl Kind {
+    /// From OBR-24, the part of the service that made it (HL7 table 0074).
+    pub fn of_service(code: &str) -> Self {
+        match code {
+            "NRS" | "PHY" | "ICU" => Self::VitalSigns,
+            "RAD" | "RUS" | "RX" | "CT" | "CTH" | "MRI" | "NMR" | "NMS" | "US" | "OUS" | "VUS"
+            | "XRC" | "CUS" | "IMG" => Self::Imaging,
+            _ => Self::Laboratory,
+        }
+    }
+
+    fn coding(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Laboratory => ("laboratory", "Laboratory"),
+            Self::Imaging => ("imaging", "Imaging"),
+            Self::Exam => ("exam", "Exam"),
+            Self::VitalSigns => ("vital-signs", "Vital Signs"),
+        }
+    }
 }
 
 /// How often each key occurred in one message, so that a second one alike gets a key of its own.
@@ -94,7 +126,7 @@ pub(super) fn read<'m>(
     let mut body = Json::object([
         ("resourceType", "Observation".into()),
         ("status", status.into()),
-        ("category", category(obx)),
+        ("category", category(obx, scope.kind)),
         ("code", code),
         ("subject", scope.person.reference()),
         ("encounter", scope.encounter.clone()),
@@ -110,16 +142,12 @@ pub(super) fn read<'m>(
     Some((key(&scope.key, obx, seen), body))
 }
 
-fn category(obx: Segment<'_>) -> Json {
+fn category(obx: Segment<'_>, kind: Kind) -> Json {
     let vital = [1, 4]
         .into_iter()
         .filter_map(|part| obx.field(3).component(part).value())
         .any(|code| VITAL_SIGNS.contains(&code.as_ref()));
-    let (code, display) = if vital {
-        ("vital-signs", "Vital Signs")
-    } else {
-        ("laboratory", "Laboratory")
-    };
+    let (code, display) = if vital { Kind::VitalSigns } else { kind }.coding();
     let system = "http://terminology.hl7.org/CodeSystem/observation-category";
     Json::Array(vec![fields::coded(system, code, display)])
 }

@@ -8,7 +8,7 @@ use crate::mapping::Mapped;
 
 use super::document;
 use super::fields;
-use super::observation::{self, Scope, Seen};
+use super::observation::{self, Kind, Scope, Seen};
 use super::patient::{self, Person};
 use super::visit;
 use super::work::{Work, place, reference};
@@ -131,6 +131,7 @@ fn report<'m>(
         },
         default_time: taken.and_then(DateTime::to_timestamp),
         issued: issued.and_then(DateTime::to_fhir_instant),
+        kind: Kind::of_service(obr.field(24).value().unwrap_or_default().as_ref()),
     };
     let mut results = Vec::new();
     for (sequence, obx, notes) in &group.observations {
@@ -267,6 +268,8 @@ fn category(obr: Segment<'_>) -> Json {
         "EC" => "Electrocardiac (e.g., EKG,  EEC, Holter)",
         "TX" => "Toxicology",
         "SR" => "Serology",
+        "NRS" => "Nursing Service Measures",
+        "PHY" => "Physician (Hx. Dx, admission note, etc.)",
         "VR" => "Virology",
         _ => return Json::Array(vec![fields::concept_text(Some(code.into_owned()))]),
     };

@@ -1,6 +1,11 @@
 //! Benchmarks and fault drivers: what `make bench` and the fault scripts run. Prints figures beside a
 //! limit of the machine measured in the same run; asserts nothing about time.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "measuring time is what this program is for"
+)]
+
 mod crash;
 mod limits;
 mod mllp;

@@ -71,11 +71,6 @@ impl Server {
         self.child.wait()?;
         Ok(())
     }
-
-    /// The id of the process.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 impl Drop for Server {

@@ -2,6 +2,11 @@
 //! (they load from another host and the font needs a licence), under names that hold a digest of the
 //! content, and compressed once here instead of on every request.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a build script is told where to write by its environment"
+)]
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

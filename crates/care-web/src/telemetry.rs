@@ -143,7 +143,7 @@ impl Metrics {
     /// Prometheus text.
     pub fn text(&self) -> String {
         let mut out = String::new();
-        let mut head = |out: &mut String, name: &str, kind: &str| {
+        let head = |out: &mut String, name: &str, kind: &str| {
             let _ = writeln!(out, "# TYPE connect_care_{name} {kind}");
         };
         head(&mut out, "http_request_seconds", "histogram");

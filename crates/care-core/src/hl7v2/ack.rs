@@ -174,7 +174,7 @@ fn push_error(issue: &Issue, header: &Header, out: &mut String) {
         issue.severity.code()
     ));
     escape::encode(&issue.location.to_string(), separators, out);
-    out.push_str(" ");
+    out.push(' ');
     escape::encode(title, separators, out);
     out.push(bar);
     escape::encode(&issue.text, separators, out);

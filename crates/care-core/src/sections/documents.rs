@@ -236,15 +236,15 @@ fn belongs_to(item: &Item, input: &Input) -> Option<String> {
         .body
         .path(&["context", "encounter"])
         .or_else(|| item.body.get("encounter"))?;
-    if let Some((resource_type, id)) = read::target(reference) {
-        if let Some(visit) = input.item(resource_type, id) {
-            let seen = input.seen(&visit.header);
-            let kind = read::concept_at(&visit.body, "type").unwrap_or_else(|| "Visit".to_owned());
-            return Some(match seen.date {
-                Some(date) => format!("{kind} {}", date.short),
-                None => kind,
-            });
-        }
+    if let Some((resource_type, id)) = read::target(reference)
+        && let Some(visit) = input.item(resource_type, id)
+    {
+        let seen = input.seen(&visit.header);
+        let kind = read::concept_at(&visit.body, "type").unwrap_or_else(|| "Visit".to_owned());
+        return Some(match seen.date {
+            Some(date) => format!("{kind} {}", date.short),
+            None => kind,
+        });
     }
     read::reference_words(reference)
 }

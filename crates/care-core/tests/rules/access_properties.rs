@@ -553,7 +553,8 @@ fn what_is_said_to_change_a_denial_does_change_it() {
         change(&mut facts);
         facts
     };
-    let cases: [(Facts, &str, fn(&mut Facts)); 7] = [
+    type Mended = (Facts, &'static str, fn(&mut Facts));
+    let cases: [Mended; 7] = [
         (
             denied(|f| f.user.authenticated = false),
             "the user signs in",

@@ -5,14 +5,7 @@
     clippy::panic,
     reason = "helpers of tests: a panic is how a test fails"
 )]
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that meets what it did not expect should stop and say so"
-)]
 
-mod access_bad_input;
 mod access_documents;
 mod access_examples;
 mod access_facts;

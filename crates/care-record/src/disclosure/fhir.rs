@@ -102,6 +102,9 @@ impl Disclosure {
         if resource_type == ResourceType::PATIENT && PersonId::parse(id).is_ok() {
             return self.fhir_patient(caller, ask, id);
         }
+        if let Ok(item) = ItemId::parse(id) {
+            return self.fhir_shared(caller, resource_type, item);
+        }
         let (person, item) = parse_id(id)?;
         let page = format!("GET {resource_type}");
         let gathered = self.asked(caller, ask, &person.to_string(), &page)?;
@@ -177,6 +180,32 @@ impl Disclosure {
             page.resources.push(self.outgoing(&gathered, body)?);
         }
         self.disclose(Vec::new(), entry, page)
+    }
+
+    /// Things about nobody (organisations, code systems): readable by whoever may look for people.
+    fn fhir_shared(
+        &self,
+        caller: &Caller,
+        resource_type: ResourceType,
+        item: ItemId,
+    ) -> Answer<Disclosed<FhirResource>> {
+        self.may_find(caller)?;
+        let found = self.inner.store.shared_item((resource_type, item))?;
+        let mut entry = entry(self.now(), Act::ApiRead, Outcome::Success, caller);
+        entry.page = format!("GET {resource_type}");
+        let Some(stored) = found else {
+            entry.detail = "none found".to_owned();
+            self.disclose(Vec::new(), entry, ())?;
+            return Err(DisclosureError::NotThere);
+        };
+        entry.items = vec![item_name(&stored.header)];
+        let resource = FhirResource {
+            resource_type,
+            id: item.to_string(),
+            version: stored.header.version,
+            body: stored.body,
+        };
+        self.disclose(Vec::new(), entry, resource)
     }
 
     /// Asks the rules for a token; a no is written down.

@@ -150,10 +150,10 @@ impl Disclosure {
             .store
             .persons_by_details(&query, MOST_MATCHES as u32 + 1)?
         {
-            if let Some(person) = self.findable(person, !query.postcode.is_empty())? {
-                if !people.contains(&person) {
-                    people.push(person);
-                }
+            if let Some(person) = self.findable(person, !query.postcode.is_empty())?
+                && !people.contains(&person)
+            {
+                people.push(person);
             }
         }
         let too_many = people.len() > MOST_MATCHES;
@@ -215,7 +215,7 @@ impl Disclosure {
     }
 
     /// Refuses, with an entry, a role that may not look for people.
-    fn may_find(&self, caller: &Caller) -> Answer<()> {
+    pub(super) fn may_find(&self, caller: &Caller) -> Answer<()> {
         if access::finding(caller.user.role, false).is_some() {
             return Ok(());
         }

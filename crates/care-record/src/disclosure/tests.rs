@@ -257,6 +257,15 @@ fn a_choice_closes_a_record_that_is_open() {
     );
 }
 
+/// A name, the person's choice, who asks, why, and whether it opens (as an emergency or not).
+type Asking = (
+    &'static str,
+    ConnectCareChoice,
+    Caller,
+    Why,
+    Result<bool, Refusal>,
+);
+
 #[test]
 fn each_asking_is_answered_as_the_rules_say() {
     let gp = || caller(Role::Gp, "X9P01", "g");
@@ -272,7 +281,7 @@ fn each_asking_is_answered_as_the_rules_say() {
     let none = ConnectCareChoice::None;
     let objected = ConnectCareChoice::Objected;
     let except = ConnectCareChoice::ObjectedExceptEmergency;
-    let table: Vec<(&str, ConnectCareChoice, Caller, Why, Result<bool, Refusal>)> = vec![
+    let table: Vec<Asking> = vec![
         (
             "nurse, permission",
             none,

@@ -112,11 +112,12 @@ impl Log {
             let frontier = Frontier::from_bytes(size as u64, &frontier);
             let signed = signer.verifier().open(&note).ok();
             // A frontier that does not fit its own signature is not gone on from: the log is read again.
-            if let (Some(frontier), Some(signed)) = (frontier, signed) {
-                if frontier.root() == signed.root && frontier.size() == signed.size {
-                    state.signed = signed.size;
-                    state.frontier = frontier;
-                }
+            if let (Some(frontier), Some(signed)) = (frontier, signed)
+                && frontier.root() == signed.root
+                && frontier.size() == signed.size
+            {
+                state.signed = signed.size;
+                state.frontier = frontier;
             }
         }
         let this = Self {

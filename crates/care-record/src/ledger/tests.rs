@@ -31,7 +31,7 @@ fn entry(number: u64) -> Entry {
     );
     entry.person = Some(PersonId(7 + number % 2));
     entry.detail = format!("number {number}");
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         entry.outcome = Outcome::Denied;
     }
     entry

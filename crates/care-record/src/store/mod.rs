@@ -141,9 +141,11 @@ pub(crate) trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
 
+    #[allow(dead_code, reason = "the engine suite reads it; the consoles will")]
     /// Audit entries by number, from `from`, at most `limit`: their exact bytes.
     fn entries(&self, from: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
 
+    #[allow(dead_code, reason = "the engine suite reads it; the consoles will")]
     /// Audit entries about one person or by one user, newest first, at most `limit`.
     fn entries_about(
         &self,

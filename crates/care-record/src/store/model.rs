@@ -123,6 +123,7 @@ pub(crate) struct NewDelivery {
 /// A kept delivery without its body.
 #[derive(Debug, Clone)]
 pub(crate) struct DeliveryRow {
+    #[allow(dead_code, reason = "the engine suite reads it; the consoles will")]
     pub delivery: u64,
     pub feed: String,
     pub sender: String,
@@ -132,7 +133,9 @@ pub(crate) struct DeliveryRow {
     pub kind: String,
     pub status: String,
     pub answer: Vec<u8>,
+    #[allow(dead_code, reason = "the engine suite reads it; the consoles will")]
     pub person: Option<PersonId>,
+    #[allow(dead_code, reason = "the engine suite reads it; the consoles will")]
     pub issues: String,
 }
 
@@ -161,6 +164,7 @@ pub(crate) struct PutItem {
 /// A body that was read, with its header. The bytes are JSON with `id` and `meta`.
 pub(crate) struct StoredBody {
     pub header: Header,
+    #[allow(dead_code, reason = "the engine suite reads it; the consoles will")]
     pub sensitivity: Sensitivity,
     pub person: PersonId,
     pub body: Vec<u8>,
@@ -198,6 +202,7 @@ pub(crate) struct PersonRow {
     /// Who answers for this person when joined.
     pub joined_into: Option<PersonId>,
     /// Who was joined into this person.
+    #[allow(dead_code, reason = "the engine suite reads it; the consoles will")]
     pub joined: Vec<PersonId>,
     pub identifiers: Vec<(String, String, SourceCode)>,
     pub flags: Vec<(String, String)>,

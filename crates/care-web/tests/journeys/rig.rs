@@ -254,6 +254,10 @@ impl Browser {
     }
 
     /// From the log-in page to the address the identity provider sends the browser back to.
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "it walks to the address; it converts nothing"
+    )]
     pub async fn to_callback(&mut self, user: &str) -> String {
         let start = self.get("/staff/login/start").await;
         let list = self.get(&start.to.expect("to the provider")).await;

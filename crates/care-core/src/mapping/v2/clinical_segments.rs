@@ -199,10 +199,9 @@ fn diagnosis<'m>(
     } else if code
         .text_at(&["text"])
         .is_none_or(|text| Some(text) == fields::text(dg1.field(3)).as_text())
+        && let Some(words) = dg1.field(4).value()
     {
-        if let Some(words) = dg1.field(4).value() {
-            code.set("text", words.into_owned().into());
-        }
+        code.set("text", words.into_owned().into());
     }
     if code == Json::Null {
         work.issue(

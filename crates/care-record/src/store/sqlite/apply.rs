@@ -532,10 +532,10 @@ fn put_flag(
 }
 
 fn join(connection: &Connection, from: i64, into: Option<i64>) -> Result<(), Refusal> {
-    if let Some(into) = into {
-        if survivor(connection, into)? == from {
-            return Err(StoreError::JoinLoop.into());
-        }
+    if let Some(into) = into
+        && survivor(connection, into)? == from
+    {
+        return Err(StoreError::JoinLoop.into());
     }
     let changed = cached(
         connection,

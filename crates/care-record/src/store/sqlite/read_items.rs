@@ -209,10 +209,10 @@ pub(super) fn version(
 ) -> Result<Option<StoredBody>, StoreError> {
     for part in parts_of(connection, person)? {
         let held = current(connection, codec, part, filter, resource_type, item)?;
-        if let Some(held) = held {
-            if version.is_none_or(|version| version == held.header.version) {
-                return Ok(Some(held));
-            }
+        if let Some(held) = held
+            && version.is_none_or(|version| version == held.header.version)
+        {
+            return Ok(Some(held));
         }
     }
     let (Some(version), Some(person)) = (version, readable(person)) else {

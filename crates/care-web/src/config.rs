@@ -180,7 +180,8 @@ impl Default for Tokens {
 pub struct Mllp {
     /// Address and port.
     pub listen: SocketAddr,
-    /// The feed a message belongs to, by its sending facility (MSH-4): `"X9T01" = "feed-hospital"`.
+    /// The feed a message belongs to, by its sending facility (MSH-4, whole or one component):
+    /// `"X9T01" = "feed-hospital"`. A name that is no ODS code means the feed's only sender.
     #[serde(default)]
     pub facilities: BTreeMap<String, String>,
     /// The largest message, in bytes.

@@ -21,6 +21,24 @@ struct Ports {
     mllp_port: u16,
 }
 
+/// What the senders of the public HL7 v2 samples call themselves in MSH-4 (docs/samples.md). The
+/// demonstration takes them for test systems of its hospital, so that anybody can send the samples
+/// to it; a configured start knows only the facilities it lists.
+const SAMPLE_FACILITIES: [&str; 12] = [
+    "372521",
+    "CASECENTER FACILITY",
+    "CAV",
+    "ELAB-3",
+    "GHHSFacility",
+    "IA Public Health Lab",
+    "MDHHS",
+    "Ntierprise Clinic",
+    "R0A",
+    "RCB",
+    "SFAC",
+    "XYZHOSPITAL",
+];
+
 const PORTS_FILE: &str = "demo.json";
 
 /// Notes where the demonstration runs.
@@ -71,6 +89,7 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
     if let Some(mllp) = &mut config.mllp {
         mllp.facilities = feeds()
             .map(|(id, ods)| (ods.to_owned(), id.to_owned()))
+            .chain(SAMPLE_FACILITIES.map(|name| (name.to_owned(), "feed-hospital".to_owned())))
             .collect::<BTreeMap<_, _>>();
     }
     config.clients = feeds()

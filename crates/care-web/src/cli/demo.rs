@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use care_core::vocabulary::{NhsNumber, OdsCode};
-use care_record::{Clock, DisclosureError, SystemClock};
+use care_core::vocabulary::{NhsNumber, OdsCode, PersonId};
+use care_record::{Clock, DisclosureError, IdentityError, SystemClock, WorklistKind};
 use care_synthetic::{Outgoing, Payload, Story};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -88,7 +88,9 @@ async fn start(args: DemoArgs, config: Config) -> anyhow::Result<ExitCode> {
     let people = tell_story(&args, &state.config, keys.feeds);
     tokio::select! {
         done = people => {
-            done?;
+            if done? {
+                decide_joins(&state).await?;
+            }
             set_hints(&state).await?;
             greet(&args);
         }
@@ -98,18 +100,18 @@ async fn start(args: DemoArgs, config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends the story, unless it was sent.
+/// Sends the story, unless it was sent; whether it was now.
 async fn tell_story(
     args: &DemoArgs,
     config: &Config,
     keys: BTreeMap<&'static str, SigningKey>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let file = args.data.join("people.json");
     let before = std::fs::read(&file)
         .ok()
         .and_then(|bytes| serde_json::from_slice::<Told>(&bytes).ok());
     if args.people == 0 || before.as_ref().is_some_and(|told| told.complete) {
-        return Ok(());
+        return Ok(false);
     }
     let now = SystemClock.now();
     let mut told = before.unwrap_or(Told {
@@ -147,7 +149,8 @@ async fn tell_story(
         took.as_secs_f64()
     );
     told.complete = true;
-    note(&file, &told)
+    note(&file, &told)?;
+    Ok(true)
 }
 
 fn note(file: &Path, told: &Told) -> anyhow::Result<()> {
@@ -317,6 +320,37 @@ fn words_of(answer: &[u8]) -> String {
         .find(|segment| segment.starts_with("ERR"))
         .unwrap_or_default()
         .to_owned()
+}
+
+/// What a steward would decide: the hospital says that two records with different NHS numbers are one
+/// person, which no machine decides alone. In the story it is so, and nobody is there to say it.
+async fn decide_joins(state: &crate::state::Shared) -> anyhow::Result<()> {
+    let (worklists, identity) = (state.record.worklists(), state.record.identity());
+    let decided = crate::blocking(move || -> anyhow::Result<()> {
+        for row in worklists.list(Some(WorklistKind::MergeReview), None, MOST_JOINS)? {
+            let detail = worklists.open(row.row, "demo")?.detail;
+            if let Some((from, into)) = two_records(&detail) {
+                match identity.join(from, into, "demo", "the hospital says they are one person") {
+                    Ok(()) | Err(IdentityError::AlreadySo) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                worklists.close(row.row, "done", "joined", "demo")?;
+            }
+        }
+        Ok(())
+    });
+    decided
+        .await
+        .map_err(|_| anyhow::anyhow!("the record did not answer"))?
+}
+
+const MOST_JOINS: u32 = 1000;
+
+/// The record that gives way and the one that stays, from the detail of a row.
+fn two_records(detail: &str) -> Option<(PersonId, PersonId)> {
+    let detail: serde_json::Value = serde_json::from_str(detail).ok()?;
+    let person = |name: &str| PersonId::parse(detail.get(name)?.as_str()?).ok();
+    Some((person("other")?, person("survivor")?))
 }
 
 /// Marks that no message carries: the watched records, and the source that never answers for one of

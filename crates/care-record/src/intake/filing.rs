@@ -274,9 +274,13 @@ impl Filing<'_> {
         };
         for draft in drafts {
             let source_key = draft.source_key.clone();
+            let tells_of_the_past =
+                has_happened(draft.resource_type, draft.body.text_at(&["status"]));
             let labelled = label(draft, self.sender.kind, self.lists);
             let put = put_item(labelled, whose, resolver)?;
-            self.note_future(&put, filed);
+            if tells_of_the_past {
+                self.note_future(&put, filed);
+            }
             filed.items.push(FiledItem {
                 resource_type: put.resource_type,
                 source_key,
@@ -292,7 +296,7 @@ impl Filing<'_> {
     fn note_future(&self, put: &PutItem, filed: &mut Filed) {
         let future = put
             .clinical_at
-            .is_some_and(|at| is_future(at, self.received_at) && has_happened(put.resource_type));
+            .is_some_and(|at| is_future(at, self.received_at));
         if future {
             let place = put.resource_type.name().to_owned();
             filed.issues.push(MapIssue {

@@ -11,21 +11,25 @@ pub(super) fn is_future(moment: Timestamp, received_at: Timestamp) -> bool {
     moment.duration_since(received_at) > TOLERANCE
 }
 
-/// Whether a thing of this type tells of something that happened: an appointment or a plan may well
-/// lie ahead.
-pub(super) fn has_happened(resource_type: ResourceType) -> bool {
-    matches!(
-        resource_type.name(),
+/// Whether it tells of something that happened: an appointment, a plan or a planned visit may well lie
+/// ahead, a visit that has begun may not.
+pub(super) fn has_happened(resource_type: ResourceType, status: Option<&str>) -> bool {
+    match resource_type.name() {
         "AllergyIntolerance"
-            | "Condition"
-            | "DiagnosticReport"
-            | "DocumentReference"
-            | "Immunization"
-            | "MedicationAdministration"
-            | "MedicationDispense"
-            | "Observation"
-            | "Procedure"
-            | "QuestionnaireResponse"
-            | "Specimen"
-    )
+        | "Condition"
+        | "DiagnosticReport"
+        | "DocumentReference"
+        | "Immunization"
+        | "MedicationAdministration"
+        | "MedicationDispense"
+        | "Observation"
+        | "Procedure"
+        | "QuestionnaireResponse"
+        | "Specimen" => true,
+        "Encounter" => matches!(
+            status,
+            Some("arrived" | "triaged" | "in-progress" | "onleave" | "finished")
+        ),
+        _ => false,
+    }
 }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::rig::{Browser, Demo};
 
-async fn connect(demo: &Demo) -> TcpStream {
+pub async fn connect(demo: &Demo) -> TcpStream {
     TcpStream::connect(&demo.mllp)
         .await
         .expect("the listener answers")
@@ -19,6 +19,10 @@ fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 async fn read_answer(stream: &mut TcpStream) -> String {
+    String::from_utf8_lossy(&read_bytes(stream).await).into_owned()
+}
+
+async fn read_bytes(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
     let mut buffer = [0u8; 4096];
     while !all.ends_with(b"\x1c\r") {
@@ -28,10 +32,10 @@ async fn read_answer(stream: &mut TcpStream) -> String {
             Ok(count) => all.extend_from_slice(&buffer[..count]),
         }
     }
-    String::from_utf8_lossy(&all).into_owned()
+    all
 }
 
-async fn ask(stream: &mut TcpStream, message: &[u8]) -> String {
+pub async fn ask(stream: &mut TcpStream, message: &[u8]) -> String {
     stream.write_all(&framed(message)).await.expect("written");
     read_answer(stream).await
 }

@@ -8,8 +8,10 @@
 )]
 
 mod api;
+mod cast;
 mod cli;
 mod feeds;
 mod pages;
 mod rig;
+mod samples;
 mod signin;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
 
 /// A running demonstration without invented people, unless told otherwise.
 pub struct Demo {
@@ -106,6 +107,11 @@ impl Demo {
 
     /// Asks it to stop, and waits; gives the exit code.
     pub async fn stop(mut self) -> Option<i32> {
+        self.halt().await
+    }
+
+    /// Stops it and keeps its data; gives the exit code.
+    pub async fn halt(&mut self) -> Option<i32> {
         let id = self.child.id().to_string();
         Command::new("kill")
             .args(["-TERM", &id])
@@ -127,6 +133,44 @@ impl Drop for Demo {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The resources a token may read about its person, or the status of the refusal.
+pub async fn everything(demo: &Demo, token: &str, number: &str) -> Result<Vec<Value>, u16> {
+    let http = reqwest::Client::new();
+    let find = http.post(format!("{}/fhir/R4/Patient/_search", demo.base));
+    let found = find
+        .bearer_auth(token)
+        .form(&[("identifier", number)])
+        .send()
+        .await
+        .expect("an answer");
+    if found.status() != StatusCode::OK {
+        return Err(found.status().as_u16());
+    }
+    let found: Value = found.json().await.expect("JSON");
+    let Some(id) = found["entry"][0]["resource"]["id"].as_str() else {
+        return Err(404);
+    };
+    let address = format!("{}/fhir/R4/Patient/{id}/$everything?_count=1000", demo.base);
+    let mut next = Some(address);
+    let mut all = Vec::new();
+    while let Some(address) = next {
+        let answer = http.get(address).bearer_auth(token).send().await;
+        let page: Value = answer.expect("an answer").json().await.expect("JSON");
+        let entries = page["entry"].as_array().cloned().unwrap_or_default();
+        all.extend(
+            entries
+                .into_iter()
+                .map(|mut entry| entry["resource"].take()),
+        );
+        let links = page["link"].as_array().cloned().unwrap_or_default();
+        next = links
+            .iter()
+            .find(|link| link["relation"] == "next")
+            .and_then(|link| link["url"].as_str().map(str::to_owned));
+    }
+    Ok(all)
 }
 
 /// A browser: keeps cookies, follows nothing by itself.
@@ -283,6 +327,35 @@ impl Browser {
         chosen
             .to
             .unwrap_or_else(|| panic!("no way back: {}", chosen.text))
+    }
+
+    /// Finds a person by number; gives the page on which the reason is said.
+    pub async fn find(&mut self, number: &str) -> (String, Page) {
+        let csrf = self.get("/staff/find").await.field("csrf");
+        let found = self
+            .post("/staff/find", &[("csrf", &csrf), ("nhs-number", number)])
+            .await;
+        let to = found
+            .to
+            .unwrap_or_else(|| panic!("not found: {}", found.text));
+        let page = self.get(&to).await;
+        (to, page)
+    }
+
+    /// Finds a person, says why, and gives the address of the open record, or the page that refuses.
+    pub async fn open(&mut self, number: &str, reason: &str) -> Result<String, Page> {
+        let (address, page) = self.find(number).await;
+        let csrf = page.field("csrf");
+        let opened = self
+            .post(&address, &[("csrf", &csrf), ("reason", reason)])
+            .await;
+        match &opened.to {
+            Some(to) if to.contains("/staff/record/") => {
+                let end = to.rfind('/').expect("a path");
+                Ok(to[..end].to_owned())
+            }
+            _ => Err(opened),
+        }
     }
 
     /// Signs in.

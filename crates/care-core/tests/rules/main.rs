@@ -17,6 +17,7 @@ mod fhir_mapping;
 mod fhir_samples;
 mod hl7v2;
 mod imports;
+mod fhirpath_suite;
 mod labelling;
 mod mapping_v2;
 mod printed;

@@ -5,7 +5,7 @@
 //! An unacknowledged message is sent again, as an interface engine does.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
@@ -44,6 +44,43 @@ pub struct ReconcileArguments {
     data: PathBuf,
     /// The ledger: one acknowledged control id a line.
     ledger: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub struct StreamArguments {
+    /// The listener's port on this machine.
+    #[arg(long)]
+    mllp_port: u16,
+    /// Messages in all.
+    #[arg(long)]
+    messages: u32,
+    /// Connections.
+    #[arg(long, default_value_t = 8)]
+    connections: usize,
+    /// One acknowledged control id a line, written before the next message is sent.
+    #[arg(long)]
+    ledger: PathBuf,
+}
+
+/// Streams without sending anything twice.
+pub fn stream_to(arguments: &StreamArguments) -> anyhow::Result<()> {
+    let messages = Kind::Oru.messages(arguments.messages, 3);
+    let port = AtomicU16::new(arguments.mllp_port);
+    std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..arguments.connections)
+            .map(|first| {
+                let (messages, port) = (&messages, &port);
+                let (connections, ledger) = (arguments.connections, &arguments.ledger);
+                scope.spawn(move || stream(messages, first, connections, port, ledger))
+            })
+            .collect();
+        for sender in senders {
+            sender
+                .join()
+                .map_err(|_| anyhow::anyhow!("a sender panicked"))??;
+        }
+        anyhow::Ok(())
+    })
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -104,7 +141,7 @@ fn stream(
     port: &AtomicU16,
     ledger: &Path,
 ) -> anyhow::Result<u32> {
-    let mut ledger = File::create(ledger)?;
+    let mut ledger = OpenOptions::new().create(true).append(true).open(ledger)?;
     let mut connection = None;
     let mut again = 0;
     for message in messages.iter().skip(first).step_by(senders) {
@@ -125,7 +162,8 @@ fn stream(
             };
             match sender.send(message) {
                 Ok(ack) if is_accepted(&ack) => {
-                    writeln!(ledger, "{}", control_id(message)?)?;
+                    // One write, so that lines of several senders do not mix.
+                    ledger.write_all(format!("{}\n", control_id(message)?).as_bytes())?;
                     connection = Some(sender);
                     break;
                 }
@@ -175,8 +213,8 @@ fn compare(data: &Path, ledger: &Path, messages: Option<&[Vec<u8>]>) -> anyhow::
     let acknowledged: HashSet<String> = BufReader::new(File::open(ledger)?)
         .lines()
         .collect::<Result<_, _>>()?;
-    let store = rusqlite::Connection::open(data.join("record.sqlite"))
-        .context("record.sqlite in the data directory")?;
+    let store = rusqlite::Connection::open(data.join("record/record.sqlite"))
+        .context("record/record.sqlite in the demonstration's data directory")?;
     let integrity: String = store.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
     let mut kept: HashMap<String, u32> = HashMap::new();
     let mut statement = store.prepare("SELECT control_id FROM delivery")?;

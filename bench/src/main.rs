@@ -41,6 +41,8 @@ enum Command {
     Start(pages::StartArguments),
     /// Kill the server at random moments while senders stream; nothing acknowledged may be lost or doubled.
     Crash(crash::Arguments),
+    /// Send results to a running listener until killed, and write each acknowledged one to a ledger.
+    Stream(crash::StreamArguments),
     /// Compare a ledger of acknowledgements with a store: the check of the power-cut recipe.
     Reconcile(crash::ReconcileArguments),
 }
@@ -52,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Command::Pages(arguments) => pages::run(&arguments),
         Command::Start(arguments) => pages::start(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
+        Command::Stream(arguments) => crash::stream_to(&arguments),
         Command::Reconcile(arguments) => crash::reconcile(&arguments),
     }
 }

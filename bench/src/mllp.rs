@@ -65,12 +65,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.directory)?;
     let fsyncs = limits::fsync_rate(&arguments.directory, Duration::from_secs(2))?;
     println!("fsync rate of this disk: {fsyncs:.0}/s");
+    let cores = std::thread::available_parallelism()?.get() as f64;
     let mut seed = 100;
     for (kind, connections) in [
         (Kind::Adt, 1),
         (Kind::Adt, 8),
         (Kind::Oru, 1),
         (Kind::Oru, 8),
+        (Kind::Oru, 64),
     ] {
         seed += 1;
         let data = run_directory(&arguments.directory, "ingest")?;
@@ -81,11 +83,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             arguments.messages
         };
         let messages = kind.messages(wanted, seed);
+        let before = server.cpu()?;
         let (rate, spread) = stream(server.mllp_port, &messages, connections)?;
+        let each = (server.cpu()? - before).as_secs_f64() / messages.len() as f64;
         println!(
-            "{} {connections} connection(s): {rate:.0} acknowledged/s ({:.2} per fsync)  {spread}",
+            "{} {connections} connection(s): {rate:.0} acknowledged/s  {spread}",
             kind.name(),
-            rate / fsyncs
+        );
+        println!(
+            "  {:.2} messages in the time of one fsync; server CPU {:.0} µs a message, so all {cores} \
+             cores would do {:.0}/s",
+            rate / fsyncs,
+            each * 1e6,
+            cores / each
         );
         server.kill()?;
         std::fs::remove_dir_all(&data)?;
@@ -94,7 +104,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Sends every message over this many connections; the rate, and the times to acknowledge.
-fn stream(port: u16, messages: &[Vec<u8>], connections: usize) -> anyhow::Result<(f64, Spread)> {
+pub fn stream(
+    port: u16,
+    messages: &[Vec<u8>],
+    connections: usize,
+) -> anyhow::Result<(f64, Spread)> {
     let begun = Instant::now();
     let times = std::thread::scope(|scope| {
         let senders: Vec<_> = (0..connections)

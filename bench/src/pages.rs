@@ -1,11 +1,14 @@
 //! Pages at a fixed arrival rate: each request is due at its own moment, and its time counts from
 //! that moment, so a slow answer is not hidden by the requests that waited behind it.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use care_synthetic::{Outgoing, Payload};
 
 use crate::mllp::{Kind, Sender, is_accepted};
 use crate::server::{Server, free_port, run_directory};
@@ -57,12 +60,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .build()?;
     for items in &arguments.items {
         let data = run_directory(&arguments.directory, "pages")?;
+        let record = care_synthetic::person_with_items(*items, 1, 1, jiff::Timestamp::now());
+        load_fhir(&arguments.binary, &data, &record.messages)?;
         let server = Server::start(&arguments.binary, &data, (free_port()?, free_port()?))?;
-        let number = fill(server.mllp_port, *items)?;
-        let spread = runtime.block_on(measure(arguments, server.port, &number))?;
+        send_v2(server.mllp_port, &record.messages)?;
+        let held = held_items(&data)?;
+        let measured = runtime.block_on(measure(arguments, &server, &record.nhs_number))?;
         println!(
-            "{} with {items} items at {}/s: {spread}",
-            arguments.page, arguments.rate
+            "{} with {held} items at {}/s, from the due moment: {}",
+            arguments.page, arguments.rate, measured.at_the_client
+        );
+        println!(
+            "  at the server: {}; CPU {:.2} ms a request; page of {} bytes",
+            measured.at_the_server,
+            measured.cpu_each.as_secs_f64() * 1000.0,
+            measured.bytes
         );
         server.kill()?;
         std::fs::remove_dir_all(&data)?;
@@ -75,56 +87,87 @@ pub fn start(arguments: &StartArguments) -> anyhow::Result<()> {
     let data = run_directory(&arguments.directory, "start")?;
     let ports = (free_port()?, free_port()?);
     let server = Server::start(&arguments.binary, &data, ports)?;
-    let mut sender = Sender::connect(ports.1)?;
-    let mut sent = 0;
-    for message in Kind::Oru.messages(arguments.items / 9, 7) {
-        sender.send(&message)?;
-        sent += 1;
-    }
+    let messages = Kind::Oru.messages(arguments.items / 9, 7);
+    crate::mllp::stream(ports.1, &messages, 8)?;
     server.kill()?;
+    let held = held_items(&data)?;
     let mut times = Vec::new();
     for _ in 0..arguments.starts {
         let server = Server::start(&arguments.binary, &data, ports)?;
         times.push(server.ready_after);
         server.kill()?;
     }
-    println!(
-        "ready after kill -9, about {} items: {}",
-        sent * 9,
-        Spread::of(times)
-    );
+    println!("ready after kill -9, {held} items: {}", Spread::of(times));
     std::fs::remove_dir_all(&data)?;
     Ok(())
 }
 
-/// Sends one person with about so many items; their NHS number.
-fn fill(port: u16, items: u32) -> anyhow::Result<String> {
+/// How many items the store holds.
+fn held_items(data: &Path) -> anyhow::Result<u64> {
+    let store = rusqlite::Connection::open(data.join("record/record.sqlite"))?;
+    let count = store.query_row("SELECT count(*) FROM item", [], |row| row.get::<_, i64>(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// Takes the FHIR bundles in by the `load` command, before the server runs.
+fn load_fhir(binary: &Path, data: &Path, messages: &[Outgoing]) -> anyhow::Result<()> {
+    let files = data.join("bundles");
+    std::fs::create_dir_all(&files)?;
+    for (place, outgoing) in messages.iter().enumerate() {
+        if let Payload::Fhir(bundle) = &outgoing.payload {
+            std::fs::write(files.join(format!("{place:06}.json")), bundle)?;
+        }
+    }
+    let loaded = Command::new(binary)
+        .args(["load", "--source", care_synthetic::PRACTICE.ods, "--data"])
+        .arg(data)
+        .arg("--reasons")
+        .arg(data.join("reasons.tsv"))
+        .arg(&files)
+        .output()?;
+    if !loaded.status.success() {
+        let said = String::from_utf8_lossy(&loaded.stdout);
+        bail!("load refused something:\n{said}");
+    }
+    Ok(())
+}
+
+/// Sends the HL7 v2 messages in order.
+fn send_v2(port: u16, messages: &[Outgoing]) -> anyhow::Result<()> {
     let mut sender = Sender::connect(port)?;
-    let record = care_synthetic::person_with_items(items, 1, 1, jiff::Timestamp::now());
-    for outgoing in &record.messages {
-        if let care_synthetic::Payload::V2(message) = &outgoing.payload {
+    for outgoing in messages {
+        if let Payload::V2(message) = &outgoing.payload {
             let ack = sender.send(message)?;
             if !is_accepted(&ack) {
                 bail!("not accepted: {}", String::from_utf8_lossy(&ack));
             }
         }
     }
-    Ok(record.nhs_number)
+    Ok(())
 }
 
-async fn measure(arguments: &Arguments, port: u16, number: &str) -> anyhow::Result<Spread> {
+/// What a run of page requests showed.
+struct Measured {
+    /// From the moment each request was due.
+    at_the_client: Spread,
+    /// By the server's own figures.
+    at_the_server: Buckets,
+    /// The server's CPU time for each request.
+    cpu_each: Duration,
+    bytes: usize,
+}
+
+async fn measure(arguments: &Arguments, server: &Server, number: &str) -> anyhow::Result<Measured> {
+    let port = server.port;
     let client = reqwest::Client::builder().cookie_store(true).build()?;
     let record = open_record(&client, port, "district-nurse", number).await?;
     let address: Arc<str> = format!("{record}/{}", arguments.page).into();
+    let mut bytes = 0;
     for _ in 0..20 {
-        client
-            .get(&*address)
-            .send()
-            .await?
-            .error_for_status()?
-            .bytes()
-            .await?;
+        let answer = client.get(&*address).send().await?.error_for_status()?;
+        bytes = answer.bytes().await?.len();
     }
+    let (before, cpu_before) = (Buckets::read(&client, port).await?, server.cpu()?);
     let gap = Duration::from_secs(1) / arguments.rate;
     let begun = Instant::now() + Duration::from_millis(50);
     let mut waiting = Vec::new();
@@ -142,7 +185,69 @@ async fn measure(arguments: &Arguments, port: u16, number: &str) -> anyhow::Resu
     for one in waiting {
         times.push(one.await??);
     }
-    Ok(Spread::of(times))
+    let cpu = server.cpu()?.saturating_sub(cpu_before);
+    Ok(Measured {
+        cpu_each: cpu / u32::try_from(times.len())?.max(1),
+        at_the_server: Buckets::read(&client, port).await?.since(&before),
+        at_the_client: Spread::of(times),
+        bytes,
+    })
+}
+
+/// What the server's own figures say of its section pages: how many took at most so long.
+#[derive(Default)]
+struct Buckets(BTreeMap<String, u64>);
+
+impl Buckets {
+    async fn read(client: &reqwest::Client, port: u16) -> anyhow::Result<Self> {
+        let address = format!("http://localhost:{port}/metrics");
+        let text = client.get(address).send().await?.text().await?;
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("connect_care_http_request_seconds_bucket"))
+            .filter(|line| line.contains("{section}") && line.contains("status=\"200\""));
+        let read = |line: &str| {
+            let bound = line.split("le=\"").nth(1)?.split('"').next()?;
+            Some((bound.to_owned(), line.rsplit(' ').next()?.parse().ok()?))
+        };
+        Ok(Self(lines.filter_map(read).collect()))
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        let count = |(bound, count): (&String, &u64)| {
+            let earlier = before.0.get(bound).copied().unwrap_or(0);
+            (bound.clone(), count - earlier)
+        };
+        Self(self.0.iter().map(count).collect())
+    }
+
+    /// The bound, in milliseconds, that this share of the requests did not pass.
+    fn at(&self, share: f64) -> f64 {
+        let all = self.0.get("+Inf").copied().unwrap_or(0) as f64;
+        self.0
+            .iter()
+            .filter(|(_, count)| **count as f64 >= all * share)
+            .filter_map(|(bound, _)| bound.parse::<f64>().ok())
+            .fold(f64::INFINITY, f64::min)
+            * 1000.0
+    }
+
+    fn share_within(&self, bound: &str) -> f64 {
+        let all = self.0.get("+Inf").copied().unwrap_or(0).max(1) as f64;
+        self.0.get(bound).copied().unwrap_or(0) as f64 / all
+    }
+}
+
+impl std::fmt::Display for Buckets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "p50 at most {} ms  p99 at most {} ms  {:.2} % within 15 ms",
+            self.at(0.5),
+            self.at(0.99),
+            self.share_within("0.015") * 100.0
+        )
+    }
 }
 
 /// Signs in through the demo's identity provider and opens a record as a person at a browser would:

@@ -71,6 +71,20 @@ impl Server {
         self.child.wait()?;
         Ok(())
     }
+
+    /// The processor time it has used so far. Linux counts it in hundredths of a second.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name in brackets may hold blanks; user and system time are the 14th and 15th fields.
+        let after_name = text.rsplit(')').next().unwrap_or_default();
+        let ticks = after_name
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(str::parse::<u64>)
+            .sum::<Result<u64, _>>()?;
+        Ok(Duration::from_millis(ticks * 10))
+    }
 }
 
 impl Drop for Server {

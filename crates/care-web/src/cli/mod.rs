@@ -24,11 +24,19 @@ use clap::{Args, Parser, Subcommand};
 const TEMPLATE: &str =
     "{before-help}{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}{after-help}";
 
+#[cfg(not(feature = "negative-control"))]
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+#[cfg(feature = "negative-control")]
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " NEGATIVE CONTROL: loses acknowledged messages on purpose; for tests only"
+);
+
 /// A read-only shared care record.
 #[derive(Parser)]
 #[command(
     name = "connect-care",
-    version,
+    version = VERSION,
     help_template = TEMPLATE,
     disable_help_subcommand = true,
     before_help = "Examples:\n  connect-care demo\n  connect-care serve --config /etc/connect-care.toml\n  connect-care load letters/ results.hl7\n  connect-care token --as district-nurse --person 9990000018 --permission given\n"

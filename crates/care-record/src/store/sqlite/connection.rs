@@ -15,6 +15,13 @@ const APPLICATION: i32 = 0x4343_7265;
 /// Statements kept ready per connection.
 const STATEMENTS: usize = 96;
 
+/// FULL: a commit is on the disk before it is answered.
+#[cfg(not(feature = "negative-control"))]
+const SYNCHRONOUS: &str = "FULL";
+/// Broken on purpose, to see the power-cut test fail; `connect-care --version` says so.
+#[cfg(feature = "negative-control")]
+const SYNCHRONOUS: &str = "NORMAL";
+
 /// The newest schema this program knows.
 pub(crate) fn known_schema() -> u32 {
     migrations::migrations::runner()
@@ -53,10 +60,10 @@ pub(crate) fn file_header(connection: &Connection) -> rusqlite::Result<FileHeade
 /// The writing connection. Not for anybody but the writer and for upkeep of a closed store.
 pub(crate) fn writing(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
-    connection.execute_batch(
+    connection.execute_batch(&format!(
         "PRAGMA page_size = 8192;
          PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
+         PRAGMA synchronous = {SYNCHRONOUS};
          PRAGMA foreign_keys = ON;
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -65536;
@@ -64,8 +71,8 @@ pub(crate) fn writing(path: &Path) -> rusqlite::Result<Connection> {
          PRAGMA journal_size_limit = 67108864;
          PRAGMA busy_timeout = 5000;
          PRAGMA trusted_schema = OFF;
-         PRAGMA cell_size_check = ON;",
-    )?;
+         PRAGMA cell_size_check = ON;"
+    ))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }

@@ -301,6 +301,11 @@ impl Room {
         if self.signals.fail_next_sync.swap(false, Ordering::SeqCst) {
             return Err((Fault::NotDurable, "a test stopped the disk".into()));
         }
+        // Broken on purpose, to see the power-cut test fail: answered before anything is durable.
+        #[cfg(feature = "negative-control")]
+        for (job, answer) in batch.iter().zip(answers.drain(..)) {
+            let _ = job.reply.send(answer);
+        }
         run("COMMIT")?;
         self.progress = progress;
         Ok(answers)

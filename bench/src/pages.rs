@@ -260,12 +260,11 @@ async fn open_record(
 ) -> anyhow::Result<String> {
     let base = format!("http://localhost:{port}");
     let page = client
-        .get(format!("{base}/staff/login"))
+        .get(format!("{base}/staff/login/start?next=/"))
         .send()
         .await?
         .text()
         .await?;
-    let page = submit(client, &base, &page, "Continue", &[]).await?;
     let page = submit(client, &base, &page, user, &[]).await?;
     let page = if page.contains("Find a person") {
         page
@@ -277,13 +276,13 @@ async fn open_record(
             .text()
             .await?
     };
-    let page = submit(client, &base, &page, "Find", &[("nhs_number", number)]).await?;
+    let page = submit(client, &base, &page, "Find", &[("nhs-number", number)]).await?;
     let (_, address) = submit_for_address(
         client,
         &base,
         &page,
         "Open record",
-        &[("why", "not-present")],
+        &[("reason", "not-present")],
     )
     .await?;
     let record = address

@@ -13,6 +13,7 @@ use rusqlite::backup::Backup;
 
 use crate::ledger::{self, LedgerError, LedgerStatus, VerifyReport};
 use crate::record::{self, Inner, OpenError};
+use crate::store::sqlite::connection::Reads;
 use crate::store::sqlite::scrub::scrub;
 use crate::store::sqlite::{FILE, connection, load_dictionaries};
 use crate::store::{Codec, Commit, StoreError, StoreHealth};
@@ -201,7 +202,7 @@ fn open_to_read(directory: &Path) -> Result<(Connection, Codec), UpkeepError> {
         place: path.clone(),
         cause,
     })?;
-    let connection = connection::reading(&path)?;
+    let connection = connection::reading(&path, Reads::Records)?;
     let codec = Codec::default();
     load_dictionaries(&connection, &codec)?;
     Ok((connection, codec))
@@ -218,7 +219,7 @@ fn backup(from: &Path, to: &Path) -> Result<VerifyReport, UpkeepError> {
     if target.exists() {
         return Err(UpkeepError::Occupied(to.to_owned()));
     }
-    let source = connection::reading(&from.join(FILE))?;
+    let source = connection::reading(&from.join(FILE), Reads::Records)?;
     {
         let mut copy = Connection::open(&target)?;
         Backup::new(&source, &mut copy)?.step(-1)?;

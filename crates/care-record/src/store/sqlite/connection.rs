@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::store::StoreError;
@@ -73,28 +74,50 @@ pub(crate) fn writing(path: &Path) -> rusqlite::Result<Connection> {
          PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON;"
     ))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_plans(&connection)?;
     Ok(connection)
 }
 
+/// Statements are planned once: without this the engine plans some of them again whenever another
+/// value is bound, which was a twentieth of the cost of a message.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+/// What a reading connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// A person's items: the file is mapped into memory, so that a whole record is read without copying.
+    Records,
+    /// A row here and there while deliveries stream in. Not mapped: after every checkpoint the mapping
+    /// would be made anew.
+    Rows,
+}
+
 /// A reading connection: it cannot write.
-pub(crate) fn reading(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn reading(path: &Path, reads: Reads) -> rusqlite::Result<Connection> {
     // Read-write at the level of files, because the shared memory of the write-ahead log needs it;
     // `query_only` keeps statements from writing.
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    connection.execute_batch(
+    let mapped_bytes = match reads {
+        Reads::Records => 1 << 30,
+        Reads::Rows => 0,
+    };
+    connection.execute_batch(&format!(
         "PRAGMA query_only = ON;
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -16384;
-         PRAGMA mmap_size = 1073741824;
+         PRAGMA mmap_size = {mapped_bytes};
          PRAGMA busy_timeout = 5000;
          PRAGMA trusted_schema = OFF;
-         PRAGMA cell_size_check = ON;",
-    )?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+         PRAGMA cell_size_check = ON;"
+    ))?;
+    keep_plans(&connection)?;
     Ok(connection)
 }
 

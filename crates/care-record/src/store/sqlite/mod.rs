@@ -27,6 +27,7 @@ use care_core::sections::Header;
 use care_core::vocabulary::{ItemId, PersonId, SensitivitySet};
 use rusqlite::Connection;
 
+use self::connection::Reads;
 use self::fault::reading;
 use self::readers::Readers;
 use self::reserve::Reserve;
@@ -65,7 +66,10 @@ pub(crate) struct SqliteStore {
     path: PathBuf,
     codec: Arc<Codec>,
     writer: Writer,
-    readers: Readers,
+    /// For a person's items.
+    records: Readers,
+    /// For everything else.
+    rows: Readers,
 }
 
 impl SqliteStore {
@@ -82,7 +86,8 @@ impl SqliteStore {
         let reserve = Reserve::new(directory.join(RESERVE), tuning.reserve_bytes);
         Ok(Self {
             writer: Writer::start(path.clone(), connection, reserve)?,
-            readers: Readers::new(path.clone(), tuning.readers),
+            records: Readers::new(path.clone(), tuning.readers, Reads::Records),
+            rows: Readers::new(path.clone(), tuning.readers, Reads::Rows),
             path,
             codec,
         })
@@ -90,7 +95,8 @@ impl SqliteStore {
 
     /// Writes what waits, empties the write-ahead log and closes every connection.
     pub fn close(&self) {
-        self.readers.close();
+        self.records.close();
+        self.rows.close();
         self.writer.close();
     }
 
@@ -112,7 +118,15 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.readers.read(work)
+        self.rows.read(work)
+    }
+
+    /// The same for a person's items.
+    fn on_records<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.records.read(work)
     }
 }
 
@@ -142,7 +156,16 @@ impl Store for SqliteStore {
     }
 
     fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
-        self.on_reader(|c| read_items::headers(c, person, &Filter::from(view)))
+        self.on_records(|c| read_items::headers(c, person, &Filter::from(view)))
+    }
+
+    fn headers_of(
+        &self,
+        person: PersonId,
+        view: &View,
+        resource_type: ResourceType,
+    ) -> Result<Vec<Header>, StoreError> {
+        self.on_records(|c| read_items::headers_of(c, person, &Filter::from(view), resource_type))
     }
 
     fn bodies(
@@ -151,7 +174,7 @@ impl Store for SqliteStore {
         view: &View,
         wanted: &[(ResourceType, ItemId)],
     ) -> Result<Vec<StoredBody>, StoreError> {
-        self.on_reader(|c| read_items::bodies(c, &self.codec, person, &Filter::from(view), wanted))
+        self.on_records(|c| read_items::bodies(c, &self.codec, person, &Filter::from(view), wanted))
     }
 
     fn version(
@@ -161,7 +184,7 @@ impl Store for SqliteStore {
         item: (ResourceType, ItemId),
         version: Option<u32>,
     ) -> Result<Option<StoredBody>, StoreError> {
-        self.on_reader(|c| {
+        self.on_records(|c| {
             read_items::version(c, &self.codec, person, &Filter::from(view), item, version)
         })
     }
@@ -172,15 +195,15 @@ impl Store for SqliteStore {
         view: &View,
         item: (ResourceType, ItemId),
     ) -> Result<Vec<Header>, StoreError> {
-        self.on_reader(|c| read_items::history(c, person, &Filter::from(view), item))
+        self.on_records(|c| read_items::history(c, person, &Filter::from(view), item))
     }
 
     fn shared_item(&self, item: (ResourceType, ItemId)) -> Result<Option<StoredBody>, StoreError> {
-        self.on_reader(|c| read_items::shared_item(c, &self.codec, item))
+        self.on_records(|c| read_items::shared_item(c, &self.codec, item))
     }
 
     fn sensitivities(&self, person: PersonId) -> Result<SensitivitySet, StoreError> {
-        self.on_reader(|c| read_items::sensitivities(c, person))
+        self.on_records(|c| read_items::sensitivities(c, person))
     }
 
     fn holds(
@@ -233,7 +256,7 @@ impl Store for SqliteStore {
         person: Option<(PersonId, &View)>,
     ) -> Result<Vec<SourceActivity>, StoreError> {
         let filter = person.map(|(person, view)| (person, Filter::from(view)));
-        self.on_reader(|c| {
+        self.on_records(|c| {
             let person = filter.as_ref().map(|(person, filter)| (*person, filter));
             read_items::source_activity(c, person)
         })

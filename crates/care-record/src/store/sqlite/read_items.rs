@@ -92,6 +92,37 @@ pub(super) fn headers(
     )
 }
 
+/// The headers of one type: a short range of the person's part.
+pub(super) fn headers_of(
+    connection: &Connection,
+    person: PersonId,
+    filter: &Filter,
+    resource_type: ResourceType,
+) -> Result<Vec<Header>, StoreError> {
+    let Some(person) = readable(person) else {
+        return Ok(Vec::new());
+    };
+    collect(
+        connection,
+        concat!(
+            parts!(),
+            "SELECT ",
+            item_columns!(),
+            " FROM part CROSS JOIN item AS i ON i.person = part.person AND i.kind = ?6 WHERE ",
+            permitted!("i")
+        ),
+        params![
+            person,
+            filter.categories,
+            filter.sensitivities,
+            filter.hide_gp_sourced,
+            filter.hidden_sources,
+            resource_type.number()
+        ],
+        |row| ItemRow::read(row)?.header(),
+    )
+}
+
 pub(super) fn bodies(
     connection: &Connection,
     codec: &Codec,

@@ -18,6 +18,8 @@ pub(super) fn person(
     let Ok(key) = part(person) else {
         return Ok(None);
     };
+    // One state of the record for all of it; each statement alone would look for changes first.
+    let _snapshot = connection.unchecked_transaction().map_err(reading)?;
     let held = connection
         .prepare_cached("SELECT joined_into FROM person WHERE person = ?1")
         .and_then(|mut statement| statement.query_row([key], |row| row.get::<_, Option<i64>>(0)));

@@ -5,13 +5,14 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::connection;
+use super::connection::{self, Reads};
 use super::fault::reading;
 use crate::store::StoreError;
 
 /// Connections that cannot write, lent one at a time.
 pub(super) struct Readers {
     path: PathBuf,
+    reads: Reads,
     most: usize,
     pool: Mutex<Pool>,
     returned: Condvar,
@@ -26,9 +27,10 @@ struct Pool {
 
 impl Readers {
     /// A pool that opens at most this many connections, when they are first needed.
-    pub fn new(path: PathBuf, most: usize) -> Self {
+    pub fn new(path: PathBuf, most: usize, reads: Reads) -> Self {
         Self {
             path,
+            reads,
             most: most.max(1),
             pool: Mutex::new(Pool::default()),
             returned: Condvar::new(),
@@ -70,7 +72,7 @@ impl Readers {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         drop(pool);
-        connection::reading(&self.path).map_err(|error| {
+        connection::reading(&self.path, self.reads).map_err(|error| {
             self.give_back(None);
             reading(error)
         })

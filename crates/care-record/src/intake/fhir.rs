@@ -571,13 +571,20 @@ fn told(issues: &[OutcomeIssue]) -> Vec<(String, String)> {
     issues
         .iter()
         .map(|issue| {
-            let text = [issue.details.as_str(), issue.diagnostics.as_str()].join(" ");
-            (
-                issue.expression.clone().unwrap_or_default(),
-                text.trim().to_owned(),
-            )
+            let text = sentences(&issue.details, &issue.diagnostics);
+            (issue.expression.clone().unwrap_or_default(), text)
         })
         .collect()
+}
+
+/// What is wrong, then how it is mended.
+fn sentences(what: &str, how: &str) -> String {
+    let joint = match what.chars().last() {
+        Some('.' | ';') | None => " ",
+        Some(_) if how.is_empty() => "",
+        Some(_) => "; ",
+    };
+    format!("{what}{joint}{how}").trim().to_owned()
 }
 
 fn reasons(issues: &[OutcomeIssue]) -> Vec<String> {

@@ -15,6 +15,10 @@
   window.addEventListener('pageshow', function () {
     document.querySelectorAll('form').forEach(function (form) { delete form.dataset.sent })
   })
+  // Without cookies nobody can stay logged in: said before it fails.
+  if (!navigator.cookieEnabled) {
+    document.querySelectorAll('[data-no-cookies]').forEach(function (words) { words.hidden = false })
+  }
   // An error summary is read first.
   var summary = document.querySelector('.nhsuk-error-summary')
   if (summary) { summary.focus() }

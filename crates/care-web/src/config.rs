@@ -56,6 +56,9 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The address people use, without a path: `https://care.example.org`.
     pub base_url: String,
+    /// The number people phone for help, shown on the log-in page and on problem pages.
+    #[serde(default)]
+    pub help_phone: String,
     /// Seconds a stop waits for what is under way.
     #[serde(default = "ten")]
     pub drain_seconds: u64,

@@ -7,7 +7,8 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::telemetry;
+use crate::components::{Head, page as page_of, shown};
+use crate::telemetry::{self, PageContext};
 
 /// Something a person or a system must be told.
 #[derive(Debug)]
@@ -88,9 +89,10 @@ impl Problem {
     /// As a page.
     pub fn page(self) -> Response {
         let reference = self.log();
-        let body = page_html(&self.title, &self.text, &reference);
-        let html = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
-        self.finish((self.status, html, body).into_response())
+        let ours = self.status.is_server_error();
+        let mut response = drawn(&self.title, &self.text, &reference, ours);
+        *response.status_mut() = self.status;
+        self.finish(response)
     }
 
     /// As an OperationOutcome.
@@ -179,23 +181,21 @@ pub fn page(status: StatusCode, title: &str, text: &str) -> Response {
     Problem::new(status, "processing", title, text).page()
 }
 
-fn page_html(title: &str, text: &str, reference: &str) -> String {
-    let (title, text) = (escape(title), escape(text));
-    format!(
-        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"format-detection\" content=\"telephone=no\">\
-         <title>Error: {title} – Connect Care</title></head><body><main id=\"maincontent\">\
-         <h1>{title}</h1><p>{text}</p><p>Reference {reference}.</p>\
-         <p><a href=\"/staff/find\">Find a person</a></p></main></body></html>"
-    )
-}
-
-/// Text made safe for HTML.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+/// The page, and its status where it could not be drawn: then the words stand alone.
+fn drawn(title: &str, text: &str, reference: &str, ours: bool) -> Response {
+    let context = PageContext::current();
+    let (onward, onward_words) = if context.for_patients {
+        ("/me", "Your Connect Care record")
+    } else {
+        ("/staff/find", "Find a person")
+    };
+    let head = Head::new(title, "problem").with_error(true);
+    let shown = shown! {
+        title, text, reference, ours, onward, onward_words,
+        help_phone => context.help_phone,
+    };
+    page_of("problem.html", &head, None, shown).unwrap_or_else(|_| {
+        let words = format!("{title}. {text} Reference {reference}.");
+        ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], words).into_response()
+    })
 }

@@ -163,7 +163,8 @@ fn is_api(path: &str) -> bool {
 /// Around every request: its context, its headers, its line in the log, its figures.
 async fn around(State(state): State<Shared>, request: Request, next: Next) -> Response {
     let began = telemetry::stopwatch();
-    let context = PageContext::fresh();
+    let help_phone = &state.config.server.help_phone;
+    let context = PageContext::fresh().at(request.uri().path(), help_phone);
     let route = request
         .extensions()
         .get::<MatchedPath>()

@@ -22,6 +22,10 @@ pub struct PageContext {
     pub request_id: String,
     /// The nonce of the content security policy.
     pub nonce: String,
+    /// The number people phone for help; empty where none is configured.
+    pub help_phone: String,
+    /// The reader is on the pages of patients and carers, `/me`.
+    pub for_patients: bool,
 }
 
 impl PageContext {
@@ -35,7 +39,16 @@ impl PageContext {
         Self {
             request_id: random_letters(8),
             nonce: random_letters(22),
+            ..Self::default()
         }
+    }
+
+    /// The same for a request to this path, where help is given under this number.
+    #[must_use]
+    pub fn at(mut self, path: &str, help_phone: &str) -> Self {
+        self.for_patients = path == "/me" || path.starts_with("/me/");
+        self.help_phone = help_phone.to_owned();
+        self
     }
 
     /// Runs a request within its context.

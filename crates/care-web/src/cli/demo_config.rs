@@ -62,7 +62,7 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
     let keys = data.join(DEMO_DIRECTORY);
     let base = format!("http://localhost:{port}");
     let text = format!(
-        "[server]\nlisten = \"127.0.0.1:{port}\"\nbase_url = \"{base}\"\n\
+        "[server]\nlisten = \"127.0.0.1:{port}\"\nbase_url = \"{base}\"\nhelp_phone = \"020 7946 0100\"\n\
          [record]\ndata = \"\"\nwitness = \"\"\n\
          [signin]\nissuer = \"{base}/demo-identity\"\nclient_id = \"connect-care\"\naccepted_acr = [\"AAL3_ANY\"]\n\
          [mllp]\nlisten = \"127.0.0.1:{mllp_port}\"\n"
@@ -189,7 +189,7 @@ fn demo_user(user: &InventedUser, config: &Config) -> Option<DemoUser> {
     Some(DemoUser {
         id: user.id.to_owned(),
         name: user.name.to_owned(),
-        job: format!("{}, {}", user.job, organisation.short_name),
+        job: user.job.to_owned(),
         role_code: national_code(role, organisation.kind, config),
         organisation: organisation.ods.to_owned(),
         organisation_name: organisation.name.to_owned(),

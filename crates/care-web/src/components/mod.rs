@@ -45,6 +45,10 @@ macro_rules! templates {
 const TEMPLATES: &[(&str, &str)] = templates![
     "parts.html",
     "frame.html",
+    "login.html",
+    "role.html",
+    "demo-users.html",
+    "problem.html",
     "record.html",
     "find.html",
     "found.html",

@@ -149,20 +149,15 @@ pub struct Chosen {
 /// `GET /staff/role`.
 pub async fn show(State(state): State<Shared>, headers: HeaderMap) -> Result<Response, Problem> {
     if let Some(waiting) = waiting(&state, &headers) {
-        return Ok(pages::role(
-            &state,
-            &waiting.identity.profiles,
-            None,
-            &waiting.csrf,
-        ));
+        return pages::role(&state, &waiting.identity.profiles, None, &waiting.csrf);
     }
     match state.session(&headers).await? {
-        Some(session) => Ok(pages::role(
+        Some(session) => pages::role(
             &state,
             &session.identity.profiles,
             Some(&session),
             &session.csrf,
-        )),
+        ),
         None => Ok(Redirect::to("/staff/login").into_response()),
     }
 }

@@ -185,7 +185,7 @@ pub async fn authorize(
         )
     })?;
     asked.check(&state.config)?;
-    Ok(pages::demo_users(&demo.users, &asked))
+    pages::demo_users(&demo.users, &asked)
 }
 
 /// The list's answer.

@@ -109,7 +109,7 @@ struct Entry<'a> {
 pub(super) fn arrange(input: &Input) -> AllergiesView {
     let mut none: Vec<&Item> = Vec::new();
     let mut entries: Vec<Entry> = Vec::new();
-    let mut unreadable = 0;
+    let mut unreadable = input.broken_of(ResourceType::ALLERGY_INTOLERANCE);
     for item in input.of_type(ResourceType::ALLERGY_INTOLERANCE) {
         match substance(&item.body) {
             _ if states_none(&item.body) => none.push(item),

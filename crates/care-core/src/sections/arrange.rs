@@ -82,10 +82,15 @@ pub struct SectionView {
 /// Arranges the page.
 pub fn arrange(request: &SectionRequest, input: &Input) -> SectionView {
     let section = request.section();
-    let (content, held, unreadable) = match section {
+    let (content, mut held, mut unreadable) = match section {
         Some(section) if !input.for_role(section) => (Content::NotForRole, Held::default(), 0),
         _ => content(request, input),
     };
+    if !matches!(content, Content::NotForRole) {
+        let uncounted = uncounted(&content, input);
+        held.items += uncounted;
+        unreadable += uncounted;
+    }
     let place = section
         .or_else(|| section_of(&content))
         .unwrap_or(Section::Summary);
@@ -117,6 +122,15 @@ pub fn arrange(request: &SectionRequest, input: &Input) -> SectionView {
         one_line: super::banner::one_line(input.demographics),
         content,
     }
+}
+
+/// Items that could not be read and that the content has not counted itself.
+fn uncounted(content: &Content, input: &Input) -> usize {
+    let counted = match content {
+        Content::Allergies(_) => input.broken_of(T::ALLERGY_INTOLERANCE),
+        _ => 0,
+    };
+    input.broken.len() - counted
 }
 
 fn title(content: &Content, section: Section) -> String {

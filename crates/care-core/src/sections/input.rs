@@ -43,6 +43,9 @@ pub struct Input<'a> {
     pub headers: &'a [Header],
     /// The bodies that [`super::wanted`] and [`super::follow`] asked for.
     pub items: &'a [Item],
+    /// Items that were asked for and could not be read: counted on the page, never left out in silence
+    /// (S8).
+    pub broken: &'a [(ResourceType, ItemId)],
     /// The versions of the one item asked for, newest first; empty for other pages.
     pub history: &'a [Header],
     /// Every source of the deployment.
@@ -88,6 +91,14 @@ impl<'a> Input<'a> {
         self.headers
             .iter()
             .filter(move |header| section.shows(header.resource_type, header.category))
+    }
+
+    /// How many items of a type were asked for and could not be read.
+    pub(super) fn broken_of(&self, resource_type: ResourceType) -> usize {
+        self.broken
+            .iter()
+            .filter(|(broken, _)| *broken == resource_type)
+            .count()
     }
 
     /// The freshness of a section.

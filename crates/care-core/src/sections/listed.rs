@@ -28,6 +28,8 @@ pub struct Line {
     pub when: Option<When>,
     /// Who, where, why, what was noted: as sent.
     pub more: Vec<String>,
+    /// Other sources that list the same contact, by name and phone: their marks stand beside the first.
+    pub also: Vec<String>,
     /// "Review was due 01-Aug-2026" or "Review due …".
     pub review: Option<String>,
 }
@@ -177,6 +179,7 @@ pub(super) fn line(item: &Item, input: &Input) -> Line {
         )
         .or_else(|| item.header.clinical_at.map(When::day)),
         more: more(&item.body, input),
+        also: Vec::new(),
         review: matches!(
             item.header.resource_type,
             ResourceType::CARE_PLAN | ResourceType::CONSENT | ResourceType::GOAL
@@ -185,6 +188,45 @@ pub(super) fn line(item: &Item, input: &Input) -> Line {
         .flatten(),
         seen: input.seen(&item.header),
     }
+}
+
+/// Contacts with the same name and the same phone number stand on one row with a mark for each source.
+/// What one source says and another does not keeps that source's name: nothing is merged (R6).
+pub(super) fn same_contacts_together(lines: Vec<Line>) -> Vec<Line> {
+    let mut together: Vec<Line> = Vec::new();
+    for line in lines {
+        let same = |other: &&mut Line| {
+            line.kind == "Contact"
+                && other.kind == line.kind
+                && other.title.eq_ignore_ascii_case(&line.title)
+                && phones(other).any(|number| phones(&line).any(|mine| mine == number))
+        };
+        let Some(first) = together.iter_mut().find(same) else {
+            together.push(line);
+            continue;
+        };
+        let source = line.seen.source;
+        for words in line.more {
+            if !first.more.contains(&words) {
+                first.more.push(format!("{words} ({source})"));
+            }
+        }
+        if source != first.seen.source && !first.also.contains(&source) {
+            first.also.push(source);
+        }
+    }
+    together
+}
+
+/// The phone numbers among a line's words, as digits.
+fn phones(line: &Line) -> impl Iterator<Item = String> {
+    line.more.iter().filter_map(|words| {
+        let digits: String = words.chars().filter(char::is_ascii_digit).collect();
+        let number = words
+            .chars()
+            .all(|one| one.is_ascii_digit() || " +-()".contains(one));
+        (number && digits.len() >= 9).then_some(digits)
+    })
 }
 
 fn more(body: &Json, input: &Input) -> Vec<String> {
@@ -397,7 +439,7 @@ pub(super) fn grouped(
             .filter(|item| types.contains(&item.header.resource_type))
             .map(|item| line(item, input))
             .collect();
-        push_group(&mut groups, code, title, lines);
+        push_group(&mut groups, code, title, same_contacts_together(lines));
     }
     let known = |item: &&&Item| {
         headings

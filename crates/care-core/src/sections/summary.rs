@@ -268,7 +268,7 @@ fn team_lines(input: &Input) -> Vec<Line> {
         .map(|item| listed::line(item, input))
         .collect();
     lines.sort_by_key(|line| std::cmp::Reverse(line.seen.sort_ms));
-    take(lines, 6)
+    take(listed::same_contacts_together(lines), 6)
 }
 
 fn newest_documents(input: &Input) -> Vec<DocumentRow> {

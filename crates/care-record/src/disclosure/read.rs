@@ -52,6 +52,7 @@ pub struct VisitFacts {
 struct Held {
     headers: Vec<Header>,
     items: Vec<Item>,
+    broken: Vec<(ResourceType, ItemId)>,
     history: Vec<Header>,
     sources: Vec<SourceState>,
 }
@@ -127,6 +128,8 @@ impl Disclosure {
         self.load(gathered.person, view, &wanted, &mut items, &mut broken)?;
         let more = sections::follow(request, &items);
         self.load(gathered.person, view, &more, &mut items, &mut broken)?;
+        broken.sort_unstable();
+        broken.dedup();
         let history = match request {
             SectionRequest::Item { item } | SectionRequest::Document { item } => headers
                 .iter()
@@ -141,6 +144,7 @@ impl Disclosure {
         Ok(Held {
             headers,
             items,
+            broken,
             history,
             sources,
         })
@@ -250,6 +254,7 @@ impl Disclosure {
         let input = Input {
             headers: &held.headers,
             items: &held.items,
+            broken: &held.broken,
             history: &held.history,
             sources: &held.sources,
             facts: &facts,

@@ -368,6 +368,7 @@ fn page(request: &SectionRequest, state: State) -> String {
     let input = Input {
         headers: &headers,
         items: &loaded,
+        broken: &[],
         history: &headers[..headers.len().min(2)],
         sources: &sources,
         facts: &facts,

@@ -27,8 +27,8 @@ pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
 pub use disclosure::{
     Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError, Explained, FhirAsk,
-    FhirPage, FhirResource, Found, FoundPerson, Ground, NumberProblem, Opened, Page, RecentPerson,
-    Refusal, Stated, Stopped, VisitFacts, Why,
+    FhirPage, FhirResource, Found, FoundPerson, Ground, MyAccess, MyAccessAsk, MyVisit,
+    NumberProblem, Opened, Page, RecentPerson, Refusal, Stated, Stopped, VisitFacts, Why,
 };
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{

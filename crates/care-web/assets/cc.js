@@ -19,6 +19,11 @@
   if (!navigator.cookieEnabled) {
     document.querySelectorAll('[data-no-cookies]').forEach(function (words) { words.hidden = false })
   }
+  // The button that opens the browser's own way to print.
+  document.querySelectorAll('[data-print]').forEach(function (button) {
+    button.hidden = false
+    button.addEventListener('click', function () { window.print() })
+  })
   // An error summary is read first.
   var summary = document.querySelector('.nhsuk-error-summary')
   if (summary) { summary.focus() }

@@ -4,6 +4,7 @@
 //! The only maker of [`Disclosed`]. Every refusal is written down as every view is. Source: the
 //! access model 8.3 and 8.4; IHE PCF calls this the policy enforcement point.
 
+mod account;
 mod asking;
 mod disclosed;
 mod explain;
@@ -27,6 +28,7 @@ use care_core::audit::{Act, Entry, Outcome};
 use care_core::vocabulary::PersonId;
 use jiff::Timestamp;
 
+pub use account::{MyAccess, MyAccessAsk, MyVisit};
 pub use asking::{Ground, Stated, Stopped, Why};
 pub use disclosed::Disclosed;
 pub use explain::Explained;

@@ -35,6 +35,9 @@ pub struct Confirm {
     pub replaced_number: Option<String>,
     /// When permission was given earlier for this care, by this organisation.
     pub permission_on_file: Option<Timestamp>,
+    /// The last reason this user gave was "Direct care without the person present": it may be chosen
+    /// beforehand. Permission given today and best interests never are.
+    pub last_was_not_present: bool,
     /// The role may give the reason "Safeguarding".
     pub may_safeguard: bool,
     /// What the page says besides.
@@ -128,6 +131,7 @@ impl Disclosure {
             typed: kept.details,
             replaced_number,
             permission_on_file: on_file,
+            last_was_not_present: self.last_why(caller)? == Some(Why::NotPresent.words()),
             may_safeguard: caller.user.role == care_core::vocabulary::Role::SafeguardingLead,
             state: ConfirmState {
                 identity_doubt: self.doubtful_records(&gathered)?,
@@ -283,7 +287,7 @@ impl Disclosure {
 
     /// Ends a visit that was opened by mistake, and makes the self-reported entry for review.
     pub fn wrong_person(&self, caller: &Caller, visit: &str) -> Answer<Disclosed<()>> {
-        self.end(caller, visit, "opened by mistake, reported by the user")
+        self.end(caller, visit, super::account::MISTAKE)
     }
 
     fn end(&self, caller: &Caller, visit: &str, detail: &str) -> Answer<Disclosed<()>> {
@@ -350,6 +354,21 @@ impl Disclosure {
         }
         people.sort_by_key(|person| std::cmp::Reverse(person.opened_at));
         self.disclose(changes, entry, people)
+    }
+
+    /// The words of the reason this user gave last, in the days that count as recent.
+    fn last_why(&self, caller: &Caller) -> Answer<Option<String>> {
+        let prefix = format!("{}|", caller.user.id);
+        let now = self.now().as_millisecond();
+        let kept = self.inner.store.keep_list("recent", &prefix, now, 100)?;
+        let mut last: Option<KeptRecent> = None;
+        for (_, bytes) in kept {
+            let one: KeptRecent = serde_json::from_slice(&bytes)?;
+            if last.as_ref().is_none_or(|last| last.at_ms < one.at_ms) {
+                last = Some(one);
+            }
+        }
+        Ok(last.map(|last| last.why))
     }
 
     fn looked(&self, caller: &Caller, person: PersonId) -> Answer<Option<i64>> {

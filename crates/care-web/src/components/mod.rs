@@ -56,6 +56,11 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "emergency.html",
     "refused.html",
     "recent.html",
+    "my-access.html",
+    "interruption.html",
+    "print-choose.html",
+    "print.html",
+    "bare.html",
     "wrong-person.html",
     "help.html",
     "summary.html",
@@ -85,6 +90,8 @@ static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> =
         for (name, file) in assets::named() {
             environment.add_global(name, format!("/assets/{file}"));
         }
+        // A section stands in the record's frame; the print view puts it on a sheet instead.
+        environment.add_global("parent", "record.html");
         environment.add_global("version", env!("CARGO_PKG_VERSION"));
         environment.add_filter("grouped", |number: u64| {
             care_core::sections::number(&number.to_string())

@@ -95,7 +95,12 @@ pub(super) fn role(
     let choice = |(place, profile): (usize, &Profile)| {
         let organisation = OdsCode::parse(&profile.organisation)
             .ok()
-            .and_then(|code| state.directory.organisation(&code).map(|one| one.name.clone()))
+            .and_then(|code| {
+                state
+                    .directory
+                    .organisation(&code)
+                    .map(|one| one.name.clone())
+            })
             .unwrap_or_default();
         let chosen = match session {
             Some(session) => {
@@ -143,13 +148,17 @@ pub(super) fn demo_users(users: &[DemoUser], asked: &Asked) -> Result<Response, 
             name: &user.name,
             job: &user.job,
         };
+        let organisation = match (&user.own_number, user.family_numbers.is_empty()) {
+            (None, true) => user.organisation_name.as_str(),
+            _ => "Patients and carers",
+        };
         match groups
             .iter_mut()
-            .find(|group| group.organisation == user.organisation_name)
+            .find(|group| group.organisation == organisation)
         {
             Some(group) => group.users.push(listed),
             None => groups.push(Group {
-                organisation: &user.organisation_name,
+                organisation,
                 users: vec![listed],
             }),
         }

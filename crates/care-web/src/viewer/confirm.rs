@@ -1,7 +1,7 @@
 //! C5 Check this is the right person, and why: so that finding and opening takes two submissions.
 
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use care_core::sections::{When, identity, staff_name};
 use care_core::vocabulary::{PartialDate, PersonName};
@@ -40,6 +40,57 @@ pub(super) struct Sent {
     text: String,
 }
 
+/// The field of the error that says no reason was chosen: the first reason stands in its place.
+const NO_REASON: &str = "reason-permission-today";
+
+/// The reasons for opening the record of somebody who has died.
+fn after_death(confirm: &Confirm) -> Vec<Reason> {
+    let reason = |id, code, words, hint: &str| Reason {
+        id,
+        code,
+        words,
+        hint: hint.to_owned(),
+    };
+    let mut reasons = vec![reason(
+        "reason-not-present",
+        "not-present",
+        "Care that follows the death",
+        "For example, certifying the death, or what is owed to the people close to them",
+    )];
+    if confirm.may_safeguard {
+        reasons.push(reason(
+            "reason-safeguarding",
+            "safeguarding",
+            "Safeguarding",
+            "You need a case reference",
+        ));
+    }
+    reasons.push(reason(
+        "reason-something-else",
+        "something-else",
+        "Something else",
+        "",
+    ));
+    reasons
+}
+
+/// "2 records from City Hospital are being checked and are not shown" (S12).
+fn doubt(state: &Shared, confirm: &Confirm) -> Vec<String> {
+    let line = |(source, records): &(care_core::vocabulary::SourceCode, u32)| {
+        let name = state
+            .directory
+            .organisation(source)
+            .map_or_else(|| source.to_string(), |known| known.short_name.clone());
+        let (noun, verb) = if *records == 1 {
+            ("record", "is")
+        } else {
+            ("records", "are")
+        };
+        format!("{records} {noun} from {name} {verb} being checked and {verb} not shown.")
+    };
+    confirm.state.identity_doubt.iter().map(line).collect()
+}
+
 fn reasons(confirm: &Confirm) -> Vec<Reason> {
     let reason = |id, code, words, hint: &str| Reason {
         id,
@@ -53,6 +104,10 @@ fn reasons(confirm: &Confirm) -> Vec<Reason> {
         "The person has given permission",
         "Asked today",
     )];
+    // Nobody can ask somebody who has died (S13).
+    if confirm.state.deceased {
+        return after_death(confirm);
+    }
     if let Some(given) = confirm.permission_on_file {
         reasons.push(Reason {
             hint: format!(
@@ -96,13 +151,48 @@ fn reasons(confirm: &Confirm) -> Vec<Reason> {
     reasons
 }
 
-/// `GET /staff/confirm/{choice}`.
+/// How the page was reached.
+#[derive(Deserialize)]
+pub(super) struct Reached {
+    /// The reader went on past the page that stops them first.
+    on: Option<String>,
+}
+
+/// `GET /staff/confirm/{choice}`. The user's own record, and a relative's, stop the reader first.
 pub(super) async fn show(
     State(state): State<Shared>,
     session: Session,
     Path(choice): Path<String>,
+    Query(reached): Query<Reached>,
 ) -> Result<Response, Problem> {
-    draw(&state, &session, choice, Sent::default(), &[]).await
+    let (caller, handle) = (session.caller(), choice.clone());
+    let confirm = match ask(&state, move |door| door.confirm(&caller, &handle)).await? {
+        Ok(confirm) => confirm.into_inner(),
+        Err(DisclosureError::Refused(why)) => {
+            return refusal::refused(&state, &session, &choice, why);
+        }
+        Err(why) => return failed(why),
+    };
+    let near = confirm.state.own_record || confirm.state.family;
+    if near && reached.on.is_none() {
+        return interrupt(&session, &choice, confirm.state.own_record);
+    }
+    form(&state, &session, &choice, &confirm, Sent::default(), &[])
+}
+
+fn interrupt(session: &Session, choice: &str, own: bool) -> Result<Response, Problem> {
+    let title = if own {
+        "This is your own record"
+    } else {
+        "This person is a member of your family"
+    };
+    let head = Head::new(title, "find");
+    page(
+        "interruption.html",
+        &head,
+        Some(&Frame::of(session)),
+        shown! { choice, own },
+    )
 }
 
 async fn draw(
@@ -120,11 +210,38 @@ async fn draw(
         }
         Err(why) => return failed(why),
     };
+    form(state, session, &choice, &confirm, sent, errors)
+}
+
+fn form(
+    state: &Shared,
+    session: &Session,
+    choice: &str,
+    confirm: &Confirm,
+    sent: Sent,
+    errors: &[FieldError],
+) -> Result<Response, Problem> {
     let who = identity(&confirm.known, state.clock.now());
-    let (typed_name, typed_birth) = mismatches(&confirm);
+    let reasons = reasons(confirm);
+    let first = reasons.first().map_or("", |reason| reason.id);
+    let errors: Vec<FieldError> = errors
+        .iter()
+        .map(|error| FieldError {
+            field: if error.field == NO_REASON {
+                first
+            } else {
+                error.field
+            },
+            words: error.words,
+        })
+        .collect();
+    let (typed_name, typed_birth) = mismatches(confirm);
     // Only permission given earlier is chosen beforehand: never permission given today or best interests.
     let chosen = match sent.reason.as_str() {
-        "" if confirm.permission_on_file.is_some() => "permission-earlier",
+        "" if confirm.permission_on_file.is_some() && !confirm.state.deceased => {
+            "permission-earlier"
+        }
+        "" if confirm.last_was_not_present => "not-present",
         other => other,
     };
     let head = Head::new("Check this is the right person", "find").with_error(!errors.is_empty());
@@ -133,8 +250,8 @@ async fn draw(
         form => sent.clone(),
         practice => confirm.practice,
         replaced => confirm.replaced_number.is_some(),
-        doubt => confirm.state.identity_doubt.iter().map(|(_, records)| records).sum::<u32>(),
-        reasons => reasons(&confirm),
+        doubt => doubt(state, confirm),
+        reasons,
         stopped => Stopped::ALL.map(|answer| Choice { code: answer.code(), words: answer.words() }),
     };
     page("confirm.html", &head, Some(&Frame::of(session)), shown)
@@ -193,10 +310,7 @@ fn why(sent: &Sent) -> Result<Why, FieldError> {
         "something-else" => Ok(Why::SomethingElse {
             text: sent.text.trim().chars().take(500).collect(),
         }),
-        _ => error(
-            "reason-permission-today",
-            "Say why you need to see this record",
-        ),
+        _ => error(NO_REASON, "Say why you need to see this record"),
     }
 }
 

@@ -53,7 +53,7 @@ async fn draw(
     let shown = shown! {
         choice, what, errors,
         form => sent.clone(),
-        minutes => 60,
+        minutes => state.record.disclosure().emergency_minutes(),
         may_break_seal => session.user.can_break_seal,
         grounds => Ground::ALL.map(|ground| Choice { code: ground.code(), words: ground.words() }),
     };

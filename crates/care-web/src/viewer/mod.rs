@@ -7,6 +7,7 @@ mod account;
 mod confirm;
 mod emergency;
 mod find;
+mod print;
 mod record;
 mod refusal;
 
@@ -39,6 +40,11 @@ pub fn router() -> Router<Shared> {
             get(emergency::show).post(emergency::open),
         )
         .route("/staff/recent", get(account::recent))
+        .route(
+            "/staff/my-access",
+            get(account::my_access).post(account::report_mistake),
+        )
+        .route("/staff/my-access.csv", get(account::my_access_file))
         .route("/staff/help", get(account::help))
         .route("/staff/record/{visit}/", get(record::first))
         .route(
@@ -55,6 +61,10 @@ pub fn router() -> Router<Shared> {
             get(record::file),
         )
         .route("/staff/record/{visit}/item/{item}", get(record::item))
+        .route(
+            "/staff/record/{visit}/print",
+            get(print::form).post(print::prepare),
+        )
         .route("/staff/record/{visit}/close", post(record::close))
         .route(
             "/staff/record/{visit}/wrong-person",

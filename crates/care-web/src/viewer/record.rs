@@ -60,7 +60,7 @@ impl Asked {
         }
     }
 
-    fn request(&self, section: Section) -> SectionRequest {
+    pub(super) fn request(&self, section: Section) -> SectionRequest {
         let filter = self.filter();
         match section {
             Section::Summary => SectionRequest::Summary,
@@ -105,7 +105,7 @@ pub(super) async fn first(_: Session, Path(visit): Path<String>) -> Result<Respo
 }
 
 /// A visit id holds letters and digits only; anything else is nobody's visit.
-fn safe(visit: &str) -> Result<&str, Problem> {
+pub(super) fn safe(visit: &str) -> Result<&str, Problem> {
     let fits = visit
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');

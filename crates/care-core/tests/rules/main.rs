@@ -15,6 +15,8 @@ mod access_reference;
 mod fhir_json;
 mod fhir_mapping;
 mod fhir_samples;
+mod fhirpath_definitions;
+mod fhirpath_rules;
 mod fhirpath_suite;
 mod hl7v2;
 mod imports;

@@ -121,7 +121,7 @@ impl<'a> Evaluator<'a> {
         Ok(found)
     }
 
-    fn room(&self, items: usize, at: usize) -> Result<(), PathError> {
+    pub(super) fn room(&self, items: usize, at: usize) -> Result<(), PathError> {
         if items > self.context.limits.items {
             return Err(PathError::limit(at, "a collection grows too long"));
         }
@@ -145,6 +145,7 @@ impl<'a> Evaluator<'a> {
                     fresh.push(item);
                 }
                 self.check_budget(at)?;
+                self.room(found.len(), at)?;
             }
         }
         Ok(found.into_items())

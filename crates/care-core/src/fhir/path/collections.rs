@@ -105,9 +105,7 @@ impl<'a> Evaluator<'a> {
         let mut next = 0;
         while next < found.len() {
             self.charge(1, at)?;
-            if found.len() > self.context.limits.items {
-                return Err(PathError::limit(at, "a collection grows too long"));
-            }
+            self.room(found.len(), at)?;
             if let Some(Value::Element(element)) = found.get(next) {
                 let element = *element;
                 element.children(&mut found);

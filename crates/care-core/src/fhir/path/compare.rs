@@ -269,7 +269,10 @@ pub(super) fn order(left: &Value<'_>, right: &Value<'_>) -> Order {
 #[derive(Default)]
 pub(super) struct Distinct<'a> {
     items: Vec<Value<'a>>,
-    places: HashMap<u64, Vec<usize>>,
+    /// The last item of each hash.
+    places: HashMap<u64, usize>,
+    /// For each item the one before it with the same hash.
+    before: Vec<Option<usize>>,
 }
 
 impl<'a> Distinct<'a> {
@@ -279,7 +282,7 @@ impl<'a> Distinct<'a> {
         if self.holds(&value, key, budget) {
             return false;
         }
-        self.places.entry(key).or_default().push(self.items.len());
+        self.before.push(self.places.insert(key, self.items.len()));
         self.items.push(value);
         true
     }
@@ -291,11 +294,19 @@ impl<'a> Distinct<'a> {
     }
 
     fn holds(&self, value: &Value<'a>, key: u64, budget: &mut Budget) -> bool {
-        let places = self.places.get(&key).map_or(&[][..], Vec::as_slice);
-        places
-            .iter()
-            .filter_map(|place| self.items.get(*place))
-            .any(|item| items_equal(item, value, budget) == Some(true))
+        let mut place = self.places.get(&key).copied();
+        while let Some(current) = place {
+            let item = self.items.get(current);
+            if item.is_some_and(|item| items_equal(item, value, budget) == Some(true)) {
+                return true;
+            }
+            place = self.before.get(current).copied().flatten();
+        }
+        false
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
     }
 
     pub(super) fn into_items(self) -> Vec<Value<'a>> {

@@ -17,6 +17,8 @@ use super::types::NamedType;
 const LONGEST: usize = 64 << 10;
 /// Most nodes below one another. A search parameter's union of 60 paths passes.
 const DEEPEST: usize = 120;
+/// Most brackets, arguments and right sides inside one another: each costs more stack than a step.
+const MOST_OPEN: usize = 60;
 /// Names of variables and elements are no longer than this in an error.
 const SHOWN: usize = 60;
 
@@ -123,7 +125,7 @@ impl Parser {
     /// An expression whose operators bind more strongly than `least`.
     fn expression(&mut self, least: u8) -> Parsed<Expr> {
         self.open += 1;
-        if self.open > DEEPEST {
+        if self.open > MOST_OPEN {
             return Err(too_deep(self.at()));
         }
         let mut left = self.signed()?;
@@ -440,7 +442,7 @@ fn too_deep(at: usize) -> PathError {
         PathFault::Limit,
         at,
         "the expression is nested too deeply",
-        "split it: no more than 120 steps may hang on one another",
+        "split it: no more than 120 steps may hang on one another, nor 60 brackets stand inside one another",
     )
 }
 

@@ -60,7 +60,7 @@ impl<'a> Evaluator<'a> {
                 None => Ok(Vec::new()),
             },
             F::HasValue => {
-                let has = matches!(input, [one] if is_primitive(one) && one.plain().is_some());
+                let has = matches!(input, [one] if is_primitive(one));
                 Ok(boolean(Some(has)))
             }
             F::GetValue => Ok(match input {

@@ -235,15 +235,15 @@ fn deep_expressions_are_refused_and_never_overflow_the_stack() {
         );
     }
     // The deepest that is let in, on a small stack.
-    let deepest = |expression: &str| {
-        let expression = expression.to_owned();
+    let deepest = |open: &'static str, close: &'static str| {
         let run = move || {
             for depth in (1..130).rev() {
-                let text = expression.replace('#', &"select(".repeat(depth));
-                let text = text.replace('%', &")".repeat(depth));
+                let text = open.repeat(depth) + "1" + &close.repeat(depth);
                 if let Ok(path) = Path::parse(&text) {
-                    let context = context();
-                    return path.evaluate(&json("{}"), &context).is_ok();
+                    // Nested repetitions may run out of steps, never out of stack.
+                    let context = small();
+                    let fault = path.evaluate(&json("{}"), &context).err();
+                    return fault.is_none_or(|error| error.fault == PathFault::Limit);
                 }
             }
             false
@@ -255,7 +255,21 @@ fn deep_expressions_are_refused_and_never_overflow_the_stack() {
             .join()
             .expect("no overflow")
     };
-    assert!(deepest("1.#1%"));
+    for (open, close) in [
+        ("1.select(", ")"),
+        ("1.where(true or ", ")"),
+        ("1.aggregate(1 + ", ")"),
+        ("1.repeat(", ")"),
+        ("(1 + (2 * ", "))"),
+        ("iif(true, ", ")"),
+        ("{}.exists(", ")"),
+        ("1.sort(-", ")"),
+        ("1 = (1).union(", ")"),
+        ("", ".first()"),
+        ("", " and true"),
+    ] {
+        assert!(deepest(open, close), "{open}{close}");
+    }
 }
 
 /// A Bundle of so many Observations.

@@ -1,10 +1,12 @@
-//! `fhir validate`: structure of R4 resources in files.
+//! `fhir validate`: structure of R4 resources in files. `fhir path`: a FHIRPath asked of one.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use care_core::fhir::path::{Context as PathContext, Path as FhirPath, Value};
 use care_core::fhir::{Json, Limits, OutcomeIssue, outcome, recognise_stu3, validate_structure};
+use care_record::{Clock, SystemClock};
 use clap::{Args, Subcommand};
 
 use super::{TEMPLATE, print};
@@ -15,6 +17,22 @@ pub enum FhirCommand {
     /// Check the structure of R4 resources; profiles are not looked at
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care fhir validate patient.json\n  connect-care fhir validate *.json *.xml\n")]
     Validate(ValidateArgs),
+    /// Ask a FHIRPath expression of a resource; one value a line
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care fhir path 'Patient.name.given' patient.json\n  connect-care fhir path --json 'entry.resource.ofType(Observation).value' bundle.xml\n")]
+    Path(PathArgs),
+}
+
+/// Which question of which file.
+#[derive(Args)]
+pub struct PathArgs {
+    /// FHIRPath, such as 'Patient.name.given'
+    expression: String,
+    /// FHIR JSON or XML
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// A JSON list of the values, each with its type
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which files.
@@ -28,9 +46,39 @@ pub struct ValidateArgs {
     json: bool,
 }
 
-/// Prints one OperationOutcome a file; fails when any has an error.
+/// Does what was asked.
 pub fn run(command: FhirCommand) -> anyhow::Result<ExitCode> {
-    let FhirCommand::Validate(args) = command;
+    match command {
+        FhirCommand::Validate(args) => validate(&args),
+        FhirCommand::Path(args) => path(&args),
+    }
+}
+
+/// Prints the values of an expression; nothing where the answer is empty.
+fn path(args: &PathArgs) -> anyhow::Result<ExitCode> {
+    let path = FhirPath::parse(&args.expression)?;
+    let bytes = std::fs::read(&args.file)
+        .with_context(|| format!("{} cannot be read; check the path", args.file.display()))?;
+    let resource = read(&bytes).map_err(anyhow::Error::msg)?;
+    let context = PathContext::new(SystemClock.now());
+    let answer = path.evaluate(&resource, &context)?;
+    if args.json {
+        print(&Json::Array(answer.iter().map(typed_json).collect()).to_string());
+    } else {
+        answer.iter().for_each(|value| print(&value.to_string()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn typed_json(value: &Value<'_>) -> Json {
+    Json::object([
+        ("type", value.type_of().name().into()),
+        ("value", value.to_json().into_owned()),
+    ])
+}
+
+/// Prints one OperationOutcome a file; fails when any has an error.
+fn validate(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let mut sound = true;
     for file in &args.files {
         let bytes = std::fs::read(file)
@@ -56,12 +104,7 @@ fn issues(bytes: &[u8]) -> Vec<OutcomeIssue> {
             expression: None,
         }]
     };
-    let parsed = if looks_like_xml(bytes) {
-        care_core::fhir::xml::parse(bytes, Limits::default()).map_err(|error| error.to_string())
-    } else {
-        Json::parse(bytes, Limits::default()).map_err(|error| error.to_string())
-    };
-    match parsed {
+    match read(bytes) {
         Err(error) => whole(
             "structure",
             error,
@@ -78,6 +121,15 @@ fn issues(bytes: &[u8]) -> Vec<OutcomeIssue> {
                 .map(Into::into)
                 .collect(),
         },
+    }
+}
+
+/// A FHIR resource in JSON or XML.
+fn read(bytes: &[u8]) -> Result<Json, String> {
+    if looks_like_xml(bytes) {
+        care_core::fhir::xml::parse(bytes, Limits::default()).map_err(|error| error.to_string())
+    } else {
+        Json::parse(bytes, Limits::default()).map_err(|error| error.to_string())
     }
 }
 

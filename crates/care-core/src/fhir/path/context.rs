@@ -32,10 +32,10 @@ pub struct PathLimits {
 }
 
 impl Default for PathLimits {
-    /// 20 million steps, a million items, 1 MiB of text: a Bundle of 10,000 resources passes.
+    /// 10 million steps, a million items, 1 MiB of text: a Bundle of 10,000 resources passes.
     fn default() -> Self {
         Self {
-            steps: 20_000_000,
+            steps: 10_000_000,
             items: 1_000_000,
             text_bytes: 1 << 20,
         }

@@ -22,10 +22,11 @@ pub(super) struct BundleIndex<'a> {
 }
 
 impl<'a> BundleIndex<'a> {
-    fn of(bundle: Option<&'a Json>) -> Self {
+    /// The index of the first of these that is a Bundle; empty where none is.
+    fn of(candidates: [Option<&'a Json>; 3]) -> Self {
         let mut index = Self::default();
         let is_bundle = |json: &&Json| json.text_at(&["resourceType"]) == Some("Bundle");
-        let Some(bundle) = bundle.filter(is_bundle) else {
+        let Some(bundle) = candidates.into_iter().flatten().find(is_bundle) else {
             return index;
         };
         for entry in bundle.elements("entry") {
@@ -129,11 +130,11 @@ impl<'a> Evaluator<'a> {
                 contained.filter(|one| one.get("id").and_then(Json::as_text) == Some(id));
             return with_id.next().map(|found| (found, owner));
         }
-        let bundle = self
-            .context
-            .resource
-            .or(self.input.as_element().and_then(Element::owner));
-        let index = self.bundle.get_or_insert_with(|| BundleIndex::of(bundle));
+        let input = self.input.as_element().and_then(Element::owner);
+        let candidates = [self.context.root_resource, self.context.resource, input];
+        let index = self
+            .bundle
+            .get_or_insert_with(|| BundleIndex::of(candidates));
         let unversioned = text.split("/_history/").next().unwrap_or(text);
         let known = index.by_address.get(unversioned).copied();
         known

@@ -16,6 +16,7 @@ mod fhir_json;
 mod fhir_mapping;
 mod fhir_samples;
 mod fhirpath_definitions;
+mod fhirpath_random;
 mod fhirpath_rules;
 mod fhirpath_suite;
 mod hl7v2;

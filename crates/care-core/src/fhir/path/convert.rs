@@ -126,7 +126,7 @@ fn to_integer(value: &Value<'_>) -> Option<i32> {
         Value::Integer(value) => Some(*value),
         Value::Boolean(value) => Some((*value).into()),
         Value::Text(text) => text.parse().ok(),
-        Value::Decimal(number) => number::to_integer(*number),
+        // A decimal is no integer even where it is whole; truncate() makes it one.
         _ => None,
     }
 }

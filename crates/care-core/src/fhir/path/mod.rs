@@ -23,6 +23,7 @@ mod lexer;
 mod maths;
 mod moment;
 mod number;
+mod operators;
 mod parser;
 mod quantity;
 mod references;

@@ -122,21 +122,20 @@ pub(super) struct NamedType {
 }
 
 impl NamedType {
-    /// Looks a name up; none where neither family has it.
+    /// Looks a name up; none where neither family has it. `System.Patient` is a type that no value
+    /// has, because the other family's name is known.
     pub(super) fn find(namespace: Option<&str>, name: &str) -> Option<Self> {
         let of_fhir = match name {
             "SimpleQuantity" | "MoneyQuantity" => "Quantity",
             other => other,
         };
-        let found = Self {
-            system: matches!(namespace, None | Some("System"))
-                .then(|| SystemType::from_name(name))
-                .flatten(),
-            fhir: matches!(namespace, None | Some("FHIR"))
-                .then(|| Definitions::r4().get(of_fhir))
-                .flatten(),
-        };
-        (found.system.is_some() || found.fhir.is_some()).then_some(found)
+        let system = SystemType::from_name(name);
+        let fhir = Definitions::r4().get(of_fhir);
+        let is_known = system.is_some() || fhir.is_some();
+        (is_known && matches!(namespace, None | Some("System" | "FHIR"))).then_some(Self {
+            system: system.filter(|_| namespace != Some("FHIR")),
+            fhir: fhir.filter(|_| namespace != Some("System")),
+        })
     }
 }
 

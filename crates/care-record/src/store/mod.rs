@@ -9,6 +9,9 @@ mod body;
 mod filter;
 mod meta;
 mod model;
+mod prepare;
+pub(crate) mod postgres;
+mod row;
 pub(crate) mod sqlite;
 #[cfg(test)]
 mod suite;

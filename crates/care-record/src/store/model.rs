@@ -248,6 +248,16 @@ pub(crate) struct DetailsQuery {
     pub similar: bool,
 }
 
+impl DetailsQuery {
+    /// `2001-04-07` as `2001-07-04`, where that is another date that can be.
+    pub(super) fn day_and_month_swapped(&self) -> Option<String> {
+        let mut fields = self.birth_date.split('-');
+        let (year, month, day) = (fields.next()?, fields.next()?, fields.next()?);
+        let can_be_a_month = day.parse::<u8>().is_ok_and(|day| (1..=12).contains(&day));
+        (can_be_a_month && day != month).then(|| format!("{year}-{day}-{month}"))
+    }
+}
+
 /// When a source last sent anything.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceActivity {

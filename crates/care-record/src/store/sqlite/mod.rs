@@ -5,7 +5,6 @@ pub(crate) mod connection;
 mod fault;
 #[cfg(test)]
 mod measure;
-mod prepare;
 mod read_items;
 mod read_log;
 mod read_people;
@@ -34,6 +33,7 @@ use self::reserve::Reserve;
 use self::writer::Writer;
 use super::body::Codec;
 use super::filter::Filter;
+use super::prepare;
 use super::{
     Commit, Committed, DeliveryRow, DetailsQuery, IdentifierRow, PersonRow, SourceActivity, Store,
     StoreError, StoreHealth, StoredBody, WorklistRow,

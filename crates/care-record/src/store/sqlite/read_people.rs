@@ -180,7 +180,7 @@ pub(super) fn persons_by_details(
     let mut steps = vec![(BY_FAMILY, &query.family, query.birth_date.clone())];
     if query.similar {
         steps.push((BY_SOUND, &query.phonetic_family, query.birth_date.clone()));
-        if let Some(swapped) = day_and_month_swapped(&query.birth_date) {
+        if let Some(swapped) = query.day_and_month_swapped() {
             steps.push((BY_FAMILY, &query.family, swapped.clone()));
             steps.push((BY_SOUND, &query.phonetic_family, swapped));
         }
@@ -209,12 +209,4 @@ pub(super) fn persons_by_details(
     }
     found.truncate(limit as usize);
     Ok(found)
-}
-
-/// `2001-04-07` as `2001-07-04`, where that is another date that can be.
-fn day_and_month_swapped(birth_date: &str) -> Option<String> {
-    let mut fields = birth_date.split('-');
-    let (year, month, day) = (fields.next()?, fields.next()?, fields.next()?);
-    let can_be_a_month = day.parse::<u8>().is_ok_and(|day| (1..=12).contains(&day));
-    (can_be_a_month && day != month).then(|| format!("{year}-{day}-{month}"))
 }

@@ -1,0 +1,304 @@
+//! The PostgreSQL engine: one writer that decides in memory and writes in bulk, a pool of readers.
+//!
+//! It says the same to the same as the SQLite engine: one test suite is run on both. A table about a
+//! person begins its key with the person, so that the database may be spread over machines by person.
+
+mod clean;
+#[cfg(test)]
+pub(crate) mod cluster;
+pub(crate) mod connection;
+mod decide;
+mod fault;
+mod joins;
+mod link;
+mod load;
+#[cfg(test)]
+mod measure;
+mod read_items;
+mod read_log;
+mod read_people;
+mod readers;
+mod row;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod write;
+mod writer;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use care_core::access::View;
+use care_core::fhir::ResourceType;
+use care_core::sections::Header;
+use care_core::vocabulary::{ItemId, PersonId, SensitivitySet};
+use tokio::runtime::Runtime;
+use tokio_postgres::Config;
+
+use self::connection::ConnectError;
+use self::joins::Joins;
+use self::link::Link;
+use self::readers::{ReadError, Readers};
+use self::row::get;
+use self::writer::Writer;
+use super::body::Codec;
+use super::filter::Filter;
+use super::prepare::{part, prepare, shared_part};
+use super::{
+    Commit, Committed, DeliveryRow, DetailsQuery, IdentifierRow, PersonRow, SourceActivity, Store,
+    StoreError, StoreHealth, StoredBody, WorklistRow,
+};
+
+/// Threads that carry bytes between the connections and the server.
+const CARRIERS: usize = 2;
+
+/// The engine.
+pub(crate) struct PostgresStore {
+    codec: Codec,
+    joins: Arc<RwLock<Joins>>,
+    writer: Writer,
+    readers: Readers,
+    /// Declared last, so that the connections end before what carries them.
+    runtime: Option<Runtime>,
+}
+
+impl PostgresStore {
+    /// Opens the database at this address (`postgresql://user@host/name` or `host=… dbname=…`), making
+    /// or migrating its tables where needed.
+    pub fn open(address: &str, readers: usize) -> Result<Self, ConnectError> {
+        let config: Config = address.parse().map_err(|_| ConnectError::Address)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(CARRIERS)
+            .thread_name("record-carrier")
+            .enable_all()
+            .build()
+            .map_err(|error| StoreError::Engine(Box::new(error)))?;
+        let handle = runtime.handle().clone();
+        let (link, _) = connection::writing(&handle, &config)?;
+        connection::warn_when_unsafe(&link)?;
+        let codec = Codec::default();
+        connection::load_dictionaries(&link, &codec)?;
+        let joins = Arc::new(RwLock::new(connection::load_joins(&link)?));
+        Ok(Self {
+            codec,
+            writer: Writer::start(handle.clone(), config.clone(), link, joins.clone())?,
+            readers: Readers::new(handle, config, readers),
+            joins,
+            runtime: Some(runtime),
+        })
+    }
+
+    /// Writes what waits and closes every connection.
+    pub fn close(&self) {
+        self.readers.close();
+        self.writer.close();
+    }
+
+    /// The person's own part and the parts joined into it; none where there can be no such person.
+    fn parts(&self, person: PersonId) -> Vec<i64> {
+        let Ok(person) = part(person) else {
+            return Vec::new();
+        };
+        let joins = self.joins.read().unwrap_or_else(PoisonError::into_inner);
+        joins.parts(person)
+    }
+
+    fn read<T>(&self, work: impl Fn(&Link) -> Result<T, ReadError>) -> Result<T, StoreError> {
+        self.readers.read(work)
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.close();
+        if let Some(runtime) = self.runtime.take() {
+            // May run on a thread of another runtime, where waiting for this one is not allowed.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Store for PostgresStore {
+    fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        let mut prepared = prepare(commit, &self.codec)?;
+        clean::clean(&mut prepared);
+        self.writer.commit(prepared)
+    }
+
+    fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
+        let (parts, filter) = (self.parts(person), Filter::from(view));
+        self.read(|link| read_items::headers(link, &parts, &filter))
+    }
+
+    fn headers_of(
+        &self,
+        person: PersonId,
+        view: &View,
+        resource_type: ResourceType,
+    ) -> Result<Vec<Header>, StoreError> {
+        let (parts, filter) = (self.parts(person), Filter::from(view));
+        self.read(|link| read_items::headers_of(link, &parts, &filter, resource_type))
+    }
+
+    fn bodies(
+        &self,
+        person: PersonId,
+        view: &View,
+        wanted: &[(ResourceType, ItemId)],
+    ) -> Result<Vec<StoredBody>, StoreError> {
+        let (parts, filter) = (self.parts(person), Filter::from(view));
+        self.read(|link| read_items::bodies(link, &self.codec, &parts, &filter, wanted))
+    }
+
+    fn version(
+        &self,
+        person: PersonId,
+        view: &View,
+        item: (ResourceType, ItemId),
+        version: Option<u32>,
+    ) -> Result<Option<StoredBody>, StoreError> {
+        let (parts, filter) = (self.parts(person), Filter::from(view));
+        self.read(|link| read_items::version(link, &self.codec, &parts, &filter, item, version))
+    }
+
+    fn history(
+        &self,
+        person: PersonId,
+        view: &View,
+        item: (ResourceType, ItemId),
+    ) -> Result<Vec<Header>, StoreError> {
+        let (parts, filter) = (self.parts(person), Filter::from(view));
+        self.read(|link| read_items::history(link, &parts, &filter, item))
+    }
+
+    fn shared_item(&self, item: (ResourceType, ItemId)) -> Result<Option<StoredBody>, StoreError> {
+        self.read(|link| read_items::shared_item(link, &self.codec, item))
+    }
+
+    fn sensitivities(&self, person: PersonId) -> Result<SensitivitySet, StoreError> {
+        let parts = self.parts(person);
+        self.read(|link| read_items::sensitivities(link, &parts))
+    }
+
+    fn holds(
+        &self,
+        person: Option<PersonId>,
+        item: (ResourceType, ItemId),
+    ) -> Result<bool, StoreError> {
+        let parts = match person {
+            Some(person) => self.parts(person),
+            None => vec![shared_part(item.0, item.1)],
+        };
+        self.read(|link| read_items::holds(link, &parts, item))
+    }
+
+    fn delivery(&self, sender: &str, control_id: &str) -> Result<Option<DeliveryRow>, StoreError> {
+        self.read(|link| read_log::delivery(link, sender, control_id))
+    }
+
+    fn delivery_body(&self, delivery: u64) -> Result<Option<(DeliveryRow, Vec<u8>)>, StoreError> {
+        self.read(|link| read_log::delivery_body(link, &self.codec, delivery))
+    }
+
+    fn deliveries(
+        &self,
+        feed: Option<&str>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>, StoreError> {
+        self.read(|link| read_log::deliveries(link, feed, before, limit))
+    }
+
+    fn person(&self, person: PersonId) -> Result<Option<PersonRow>, StoreError> {
+        let parts = self.parts(person);
+        self.read(|link| read_people::person(link, &parts))
+    }
+
+    fn persons_by_identifier(
+        &self,
+        system: &str,
+        value: &str,
+    ) -> Result<Vec<IdentifierRow>, StoreError> {
+        self.read(|link| read_people::persons_by_identifier(link, system, value))
+    }
+
+    fn persons_by_details(
+        &self,
+        query: &DetailsQuery,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, StoreError> {
+        self.read(|link| read_people::persons_by_details(link, query, limit))
+    }
+
+    fn source_activity(
+        &self,
+        person: Option<(PersonId, &View)>,
+    ) -> Result<Vec<SourceActivity>, StoreError> {
+        let person = person.map(|(person, view)| (self.parts(person), Filter::from(view)));
+        self.read(|link| {
+            let person = person
+                .as_ref()
+                .map(|(parts, filter)| (parts.as_slice(), filter));
+            read_items::source_activity(link, person)
+        })
+    }
+
+    fn worklist(
+        &self,
+        kind: Option<&str>,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<WorklistRow>, StoreError> {
+        self.read(|link| read_log::worklist(link, kind, after, limit))
+    }
+
+    fn keep_get(&self, space: &str, key: &str, now_ms: i64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|link| read_log::keep_get(link, space, key, now_ms))
+    }
+
+    fn keep_list(
+        &self,
+        space: &str,
+        prefix: &str,
+        now_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.read(|link| read_log::keep_list(link, space, prefix, now_ms, limit))
+    }
+
+    fn entries(&self, from: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.read(|link| read_log::entries(link, &self.codec, from, limit))
+    }
+
+    fn entries_about(
+        &self,
+        person: Option<PersonId>,
+        who: Option<&str>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let parts = person.map(|person| self.parts(person));
+        self.read(|link| {
+            read_log::entries_about(link, &self.codec, parts.as_deref(), who, before, limit)
+        })
+    }
+
+    fn health(&self) -> Result<StoreHealth, StoreError> {
+        let counts: [i64; 4] = self.read(|link| {
+            let rows = link.query(sql::COUNTS, &[])?;
+            let row = rows.first().ok_or(StoreError::Corrupt)?;
+            Ok([get(row, 0)?, get(row, 1)?, get(row, 2)?, get(row, 3)?])
+        })?;
+        let [items, people, entries, database_bytes] = counts.map(i64::unsigned_abs);
+        Ok(StoreHealth {
+            engine: "postgresql",
+            writable: self.writer.signals.writable(),
+            disk_full: self.writer.signals.full(),
+            on_reserve: false,
+            database_bytes,
+            log_bytes: 0,
+            items,
+            people,
+            entries,
+        })
+    }
+}

@@ -1,0 +1,289 @@
+//! Every statement the engine sends, in one place, so that a test can look them all over for what a
+//! store spread over several machines refuses or does slowly.
+//!
+//! `$1` is the person's parts (its own and those joined into it) wherever a statement is about one
+//! person. A statement that is about many says so in [`ACROSS_PEOPLE`].
+
+use crate::store::row::item_columns;
+
+/// The view as a condition on the table aliased by `$t`: $2 categories, $3 protection levels, $4 hide
+/// GP items, $5 hidden sources.
+macro_rules! permitted {
+    ($t:literal) => {
+        concat!(
+            "(($2::bigint >> ",
+            $t,
+            ".category::integer) & 1) = 1 AND (($3::bigint >> ",
+            $t,
+            ".sensitivity::integer) & 1) = 1 AND (NOT $4::boolean OR (",
+            $t,
+            ".flags & 4) = 0) AND ($5::text = '' OR strpos($5::text, ',' || ",
+            $t,
+            ".source || ',') = 0)"
+        )
+    };
+}
+
+/// A version is shown only where the view permits that version *and* the current one: a label that
+/// was raised later also covers what was stored before.
+macro_rules! past_versions {
+    () => {
+        concat!(
+            " FROM item_history AS i WHERE i.person = ANY($1::bigint[]) \
+             AND i.kind = $6::integer AND i.item = $7::bigint AND ",
+            permitted!("i"),
+            " AND EXISTS (SELECT 1 FROM item AS c WHERE c.person = i.person \
+             AND c.kind = i.kind AND c.item = i.item AND ",
+            permitted!("c"),
+            ")"
+        )
+    };
+}
+
+macro_rules! delivery_columns {
+    () => {
+        "d.delivery, d.feed, d.sender, d.control_id, d.digest, d.received_at, d.kind, d.status, \
+         d.answer, d.person, d.issues"
+    };
+}
+
+/// The columns of an item as they are written, `versions` apart.
+macro_rules! written_columns {
+    () => {
+        "person, kind, item, version, category, sensitivity, flags, source, code_key, clinical_at, \
+         event_at, received_at, form, bytes, digest, seal, body"
+    };
+}
+
+macro_rules! written_arrays {
+    () => {
+        "unnest($1::bigint[], $2::integer[], $3::bigint[], $4::integer[], $5::smallint[], \
+         $6::smallint[], $7::smallint[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], \
+         $12::bigint[], $13::integer[], $14::integer[], $15::bytea[], $16::bigint[], $17::bytea[]"
+    };
+}
+
+macro_rules! statements {
+    ($($(#[$about:meta])* $name:ident = $text:expr;)+) => {
+        $($(#[$about])* pub(super) const $name: &str = $text;)+
+        /// Every statement with its name, for the test that looks them over.
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $text)),+];
+    };
+}
+
+statements! {
+    // Reads of items.
+    HEADERS = concat!(
+        "SELECT ", item_columns!(), " FROM item AS i WHERE i.person = ANY($1::bigint[]) AND ",
+        permitted!("i")
+    );
+    HEADERS_OF = concat!(
+        "SELECT ", item_columns!(), " FROM item AS i WHERE i.person = ANY($1::bigint[]) AND ",
+        permitted!("i"), " AND i.kind = $6::integer"
+    );
+    BODIES = concat!(
+        "SELECT ", item_columns!(), ", i.body, w.place FROM \
+         unnest($6::integer[], $7::bigint[]) WITH ORDINALITY AS w (kind, item, place) \
+         JOIN item AS i ON i.kind = w.kind AND i.item = w.item \
+         WHERE i.person = ANY($1::bigint[]) AND ", permitted!("i")
+    );
+    PAST_VERSION = concat!(
+        "SELECT ", item_columns!(), ", i.body", past_versions!(), " AND i.version = $8::integer"
+    );
+    HISTORY = concat!(
+        "SELECT ", item_columns!(), " FROM item AS i WHERE i.person = ANY($1::bigint[]) \
+         AND i.kind = $6::integer AND i.item = $7::bigint AND ", permitted!("i"),
+        " UNION ALL SELECT ", item_columns!(), past_versions!(), " ORDER BY 4 DESC"
+    );
+    SHARED_ITEM = concat!(
+        "SELECT ", item_columns!(), ", i.body FROM item AS i \
+         WHERE i.person = $1::bigint AND i.kind = $2::integer AND i.item = $3::bigint"
+    );
+    HOLDS = "SELECT 1 FROM item WHERE person = ANY($1::bigint[]) AND kind = $2::integer \
+        AND item = $3::bigint LIMIT 1";
+    SENSITIVITIES = "SELECT DISTINCT sensitivity FROM item WHERE person = ANY($1::bigint[])";
+    SOURCES_SEEN = "SELECT source, last_received FROM source_seen ORDER BY source";
+    SOURCES_OF_PERSON = concat!(
+        "SELECT i.source, max(i.clinical_at), count(*) FROM item AS i \
+         WHERE i.person = ANY($1::bigint[]) AND ", permitted!("i"), " GROUP BY i.source"
+    );
+
+    // Reads of people.
+    PERSON = "SELECT joined_into FROM person WHERE person = $1::bigint";
+    IDENTIFIERS = "SELECT system, value, source FROM identifier \
+        WHERE person = ANY($1::bigint[]) ORDER BY 1, 2, 3";
+    FLAGS = "SELECT DISTINCT flag, value FROM person_flag \
+        WHERE person = ANY($1::bigint[]) ORDER BY 1, 2";
+    CHOICES = "SELECT DISTINCT ON (person) person, choice FROM choice \
+        WHERE person = ANY($1::bigint[]) ORDER BY person, number DESC";
+    INVOLVEMENTS = "SELECT source, kind, organisation, source_key, starts, ends, cancelled \
+        FROM involvement WHERE person = ANY($1::bigint[]) \
+        ORDER BY person, source, kind, source_key";
+    DETAILS = "SELECT source, event_at, family, given, birth_date, gender, postcode, \
+        phonetic_family FROM details WHERE person = ANY($1::bigint[]) ORDER BY person, source";
+    HOLDERS = "SELECT person, source, is_unique FROM identifier_holder \
+        WHERE value = $1::text AND system = $2::text ORDER BY person, source";
+    BY_FAMILY = "SELECT person, max((given = $3::text)::integer + (postcode = $4::text)::integer \
+        + (gender = $5::text)::integer) FROM details \
+        WHERE family = $1::text AND birth_date = $2::text \
+        GROUP BY person ORDER BY 2 DESC, 1 LIMIT $6::bigint";
+    BY_SOUND = "SELECT person, max((given = $3::text)::integer + (postcode = $4::text)::integer \
+        + (gender = $5::text)::integer) FROM details \
+        WHERE phonetic_family = $1::text AND birth_date = $2::text \
+        GROUP BY person ORDER BY 2 DESC, 1 LIMIT $6::bigint";
+    JOINS = "SELECT person, joined_into FROM person WHERE joined_into IS NOT NULL";
+
+    // Reads of the log and of what lies beside it.
+    DELIVERY_ONCE = "SELECT delivery FROM delivery_once \
+        WHERE control_id = $1::text AND sender = $2::text";
+    DELIVERY = concat!(
+        "SELECT ", delivery_columns!(), " FROM delivery AS d WHERE d.delivery = $1::bigint"
+    );
+    DELIVERY_WITH_BODY = concat!(
+        "SELECT ", delivery_columns!(), ", b.form, b.bytes, b.body FROM delivery AS d \
+         JOIN delivery_body AS b ON b.delivery = d.delivery WHERE d.delivery = $1::bigint"
+    );
+    DELIVERIES_OF_FEED = concat!(
+        "SELECT ", delivery_columns!(), " FROM delivery AS d \
+         WHERE d.feed = $3::text AND d.delivery < $1::bigint \
+         ORDER BY d.delivery DESC LIMIT $2::bigint"
+    );
+    DELIVERIES = concat!(
+        "SELECT ", delivery_columns!(), " FROM delivery AS d WHERE d.delivery < $1::bigint \
+         ORDER BY d.delivery DESC LIMIT $2::bigint"
+    );
+    WORKLIST = "SELECT number, kind, feed, delivery, person, opened_at, state, note, detail \
+        FROM worklist WHERE NOT closed AND ($1::text IS NULL OR kind = $1::text) \
+        AND number > $2::bigint ORDER BY number LIMIT $3::bigint";
+    KEPT = "SELECT value FROM keep \
+        WHERE space = $1::text AND key = $2::text AND expires_ms > $3::bigint";
+    KEPT_LIST = "SELECT key, value FROM keep WHERE space = $1::text AND key >= $2::text \
+        AND key < $5::text AND expires_ms > $3::bigint ORDER BY kept DESC, key LIMIT $4::bigint";
+    ENTRIES = "SELECT number, leaf, form, bytes, entry FROM entry WHERE number >= $1::bigint \
+        ORDER BY number LIMIT $2::bigint";
+    ENTRIES_ABOUT = "SELECT number, leaf, form, bytes, entry FROM entry \
+        WHERE person = ANY($3::bigint[]) AND number < $1::bigint \
+        AND ($4::text IS NULL OR who = $4::text) ORDER BY number DESC LIMIT $2::bigint";
+    ENTRIES_BY = "SELECT number, leaf, form, bytes, entry FROM entry \
+        WHERE who = $3::text AND number < $1::bigint ORDER BY number DESC LIMIT $2::bigint";
+    ENTRIES_NEWEST = "SELECT number, leaf, form, bytes, entry FROM entry \
+        WHERE number < $1::bigint ORDER BY number DESC LIMIT $2::bigint";
+    LEAVES = "SELECT number, leaf FROM entry WHERE number >= $1::bigint \
+        ORDER BY number LIMIT $2::bigint";
+    COUNTS = "SELECT (SELECT count FROM tally WHERE name = 'items'), \
+        (SELECT count FROM tally WHERE name = 'people'), \
+        (SELECT coalesce(max(number), -1) + 1 FROM entry), \
+        pg_database_size(current_database())";
+    NUMBERS = "SELECT (SELECT coalesce(max(number), -1) + 1 FROM entry), \
+        (SELECT coalesce(max(delivery), 0) + 1 FROM delivery), \
+        (SELECT coalesce(max(number), 0) + 1 FROM worklist)";
+    DICTIONARIES = "SELECT dictionary, kind, content FROM dictionary ORDER BY dictionary";
+
+    // What a batch must know before it can be decided.
+    LOAD_ITEMS = concat!(
+        "SELECT ", item_columns!(), ", i.versions FROM \
+         unnest($1::bigint[], $2::integer[], $3::bigint[]) AS k (person, kind, item) \
+         JOIN item AS i ON i.person = k.person AND i.kind = k.kind AND i.item = k.item"
+    );
+    LOAD_PAST = "SELECT h.person, h.kind, h.item, h.version, h.digest, h.event_at, \
+        h.sensitivity, h.category FROM \
+        unnest($1::bigint[], $2::integer[], $3::bigint[]) AS k (person, kind, item) \
+        JOIN item_history AS h ON h.person = k.person AND h.kind = k.kind AND h.item = k.item";
+    LOAD_PEOPLE = "SELECT person FROM person WHERE person = ANY($1::bigint[])";
+    LOAD_HOLDERS = "SELECT h.system, h.value, h.person FROM \
+        unnest($1::text[], $2::text[]) AS k (value, system) \
+        JOIN identifier_holder AS h ON h.value = k.value AND h.system = k.system \
+        WHERE h.is_unique";
+    LOAD_DELIVERIES = "SELECT d.sender, d.control_id FROM \
+        unnest($1::text[], $2::text[]) AS k (control_id, sender) \
+        JOIN delivery_once AS d ON d.control_id = k.control_id AND d.sender = k.sender";
+    LOAD_KEPT = "SELECT h.space, h.key FROM unnest($1::text[], $2::text[]) AS k (space, key) \
+        JOIN keep AS h ON h.space = k.space AND h.key = k.key";
+    LOAD_WORKLIST = "SELECT number FROM worklist WHERE number = ANY($1::bigint[])";
+    LOAD_CHOICES = "SELECT person, max(number) FROM choice \
+        WHERE person = ANY($1::bigint[]) GROUP BY person";
+
+    // Writes of a batch.
+    CURRENT_TO_HISTORY = concat!(
+        "INSERT INTO item_history (", written_columns!(), ") \
+         SELECT person, kind, item, version, category, sensitivity, flags, source, code_key, \
+         clinical_at, $4::bigint, received_at, form, bytes, digest, $5::bigint, body \
+         FROM item WHERE person = $1::bigint AND kind = $2::integer AND item = $3::bigint"
+    );
+    PUT_HISTORY = concat!(
+        "INSERT INTO item_history (", written_columns!(), ") SELECT * FROM ", written_arrays!(), ")"
+    );
+    PUT_ITEMS = concat!(
+        "INSERT INTO item (", written_columns!(), ", versions) SELECT * FROM ",
+        written_arrays!(), ", $18::integer[]) ON CONFLICT (person, kind, item) DO UPDATE SET \
+         version = excluded.version, category = excluded.category, \
+         sensitivity = excluded.sensitivity, flags = excluded.flags, source = excluded.source, \
+         code_key = excluded.code_key, clinical_at = excluded.clinical_at, \
+         event_at = excluded.event_at, received_at = excluded.received_at, \
+         form = excluded.form, bytes = excluded.bytes, digest = excluded.digest, \
+         seal = excluded.seal, body = excluded.body, versions = excluded.versions"
+    );
+    TOUCH_ITEM = "UPDATE item SET event_at = $4::bigint, seal = $5::bigint, \
+        versions = $6::integer \
+        WHERE person = $1::bigint AND kind = $2::integer AND item = $3::bigint";
+    PUT_PEOPLE = "INSERT INTO person (person, created) \
+        SELECT * FROM unnest($1::bigint[], $2::bigint[])";
+    PUT_JOIN = "UPDATE person SET joined_into = $2::bigint WHERE person = $1::bigint";
+    PUT_IDENTIFIERS = "INSERT INTO identifier (person, system, value, source, is_unique) \
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::boolean[]) \
+        ON CONFLICT (person, system, value, source) \
+        DO UPDATE SET is_unique = identifier.is_unique OR excluded.is_unique";
+    PUT_HOLDERS = "INSERT INTO identifier_holder (person, system, value, source, is_unique) \
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::boolean[]) \
+        ON CONFLICT (value, system, person, source) \
+        DO UPDATE SET is_unique = identifier_holder.is_unique OR excluded.is_unique";
+    PUT_DETAILS = "INSERT INTO details (person, event_at, source, family, given, birth_date, \
+        gender, postcode, phonetic_family) SELECT * FROM unnest($1::bigint[], $2::bigint[], \
+        $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[]) \
+        ON CONFLICT (person, source) DO UPDATE SET event_at = excluded.event_at, \
+        family = excluded.family, given = excluded.given, birth_date = excluded.birth_date, \
+        gender = excluded.gender, postcode = excluded.postcode, \
+        phonetic_family = excluded.phonetic_family WHERE excluded.event_at >= details.event_at";
+    PUT_INVOLVEMENTS = "INSERT INTO involvement (person, event_at, starts, ends, source, kind, \
+        source_key, organisation, cancelled) SELECT * FROM unnest($1::bigint[], $2::bigint[], \
+        $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], \
+        $9::boolean[]) ON CONFLICT (person, source, kind, source_key) DO UPDATE SET \
+        event_at = excluded.event_at, starts = excluded.starts, ends = excluded.ends, \
+        organisation = excluded.organisation, cancelled = excluded.cancelled \
+        WHERE excluded.event_at >= involvement.event_at";
+    PUT_FLAG = "INSERT INTO person_flag (person, flag, value) \
+        VALUES ($1::bigint, $2::text, $3::text) \
+        ON CONFLICT (person, flag) DO UPDATE SET value = excluded.value";
+    CLEAR_FLAG = "DELETE FROM person_flag WHERE person = $1::bigint AND flag = $2::text";
+    PUT_CHOICE = "INSERT INTO choice (person, number, choice) \
+        VALUES ($1::bigint, $2::bigint, $3::bytea)";
+    PUT_DELIVERIES_ONCE = "INSERT INTO delivery_once (control_id, sender, delivery) \
+        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])";
+    PUT_DELIVERIES = "INSERT INTO delivery (delivery, received_at, person, feed, sender, \
+        control_id, kind, status, issues, digest, answer) SELECT * FROM unnest($1::bigint[], \
+        $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
+        $9::text[], $10::bytea[], $11::bytea[])";
+    PUT_DELIVERY_BODIES = "INSERT INTO delivery_body (delivery, form, bytes, body) \
+        SELECT * FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::bytea[])";
+    PUT_WORKLIST = "INSERT INTO worklist (number, delivery, person, opened_at, kind, feed, state, \
+        note, detail, closed) VALUES ($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::text, \
+        $6::text, 'open', '', $7::bytea, false)";
+    PUT_WORKLIST_STATE = "UPDATE worklist SET state = $2::text, note = $3::text, \
+        closed = $4::boolean WHERE number = $1::bigint";
+    PUT_KEPT = "INSERT INTO keep (space, key, value, expires_ms, kept) \
+        SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[]) \
+        ON CONFLICT (space, key) DO UPDATE SET value = excluded.value, \
+        expires_ms = excluded.expires_ms, kept = excluded.kept";
+    CLEAR_KEPT = "DELETE FROM keep WHERE space = $1::text AND key = $2::text";
+    PUT_ENTRIES = "INSERT INTO entry (number, at, person, form, bytes, who, leaf, entry) \
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], \
+        $5::integer[], $6::text[], $7::bytea[], $8::bytea[])";
+    PUT_TALLY = "UPDATE tally SET count = count + $2::bigint WHERE name = $1::text";
+    PUT_SEEN = "INSERT INTO source_seen (source, last_received) \
+        SELECT * FROM unnest($1::text[], $2::bigint[]) ON CONFLICT (source) DO UPDATE SET \
+        last_received = greatest(source_seen.last_received, excluded.last_received)";
+
+    // The one writer's claim: held as long as its session lives.
+    CLAIM = "SELECT pg_try_advisory_lock(4846228370018501)";
+}

@@ -37,6 +37,6 @@ pub use intake::{
 };
 pub use ledger::Ledger;
 pub use operations::Operations;
-pub use record::{OpenError, Options, Record};
+pub use record::{Engine, OpenError, Options, Record};
 pub use sessions::{SessionError, SessionRecord, Sessions};
 pub use worklists::{FeedSummary, OpenRow, Waiting, WorklistError, WorklistKind, Worklists};

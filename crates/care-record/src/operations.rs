@@ -11,15 +11,15 @@ use care_core::audit::{Act, Entry, Outcome};
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
+use crate::jobs;
 use crate::ledger::{self, LedgerError, LedgerStatus, VerifyReport};
 use crate::record::{self, Inner, OpenError};
 use crate::store::sqlite::connection::Reads;
 use crate::store::sqlite::scrub::scrub;
 use crate::store::sqlite::{FILE, connection, load_dictionaries};
 use crate::store::{Codec, Commit, StoreError, StoreHealth};
-use crate::{jobs, store};
 
-pub use store::sqlite::scrub::CheckReport;
+pub use crate::store::CheckReport;
 
 /// How the record does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,12 @@ pub enum UpkeepError {
         #[source]
         cause: io::Error,
     },
+    /// The record lies in PostgreSQL, which has its own tools for this.
+    #[error(
+        "this record lies in PostgreSQL: back it up with pg_dump or pgBackRest, and copy the keys of \
+         the data directory beside it"
+    )]
+    ServersOwn,
     /// The target holds a record already.
     #[error("{0} already holds a record; give an empty directory")]
     Occupied(PathBuf),
@@ -106,15 +112,6 @@ impl Operations {
     /// How the record does.
     pub fn health(&self) -> Result<Health, UpkeepError> {
         let held: StoreHealth = self.inner.store.health()?;
-        let empty_percent = self.inner.engine.on_reader(|c| {
-            c.query_row(
-                "SELECT 100 * freelist_count / max(page_count, 1) \
-                 FROM pragma_freelist_count(), pragma_page_count()",
-                [],
-                |row| row.get::<_, i64>(0),
-            )
-            .map_err(|error| StoreError::Engine(Box::new(error)))
-        })?;
         Ok(Health {
             engine: held.engine,
             writable: held.writable,
@@ -125,20 +122,22 @@ impl Operations {
             items: held.items,
             people: held.people,
             ledger: self.inner.log.status()?,
-            empty_percent: empty_percent.unsigned_abs(),
+            empty_percent: self.inner.engine.empty_percent()?,
         })
     }
 
     /// Reads everything and compares it with its digests. The record goes on meanwhile.
     pub fn check(&self) -> Result<CheckReport, UpkeepError> {
-        let engine = &self.inner.engine;
-        Ok(engine.on_reader(|c| scrub(c, engine.codec()))?)
+        Ok(self.inner.engine.check()?)
     }
 
     /// Copies the record to an empty directory while it runs, and checks the copy: the audit log of
     /// the copy fits its signed checkpoint. The signing key is copied too, so keep the backup as safe
     /// as the record. Recorded as an act of `who`.
     pub fn backup(&self, to: &Path, who: &str) -> Result<VerifyReport, UpkeepError> {
+        if self.inner.store.health()?.engine != "sqlite" {
+            return Err(UpkeepError::ServersOwn);
+        }
         let mut entry = Entry::new(self.inner.clock.now(), Act::Admin, Outcome::Success, who);
         entry.detail = "backup".to_owned();
         self.inner.store.commit(Commit {
@@ -153,15 +152,12 @@ impl Operations {
     /// Trains compression dictionaries for kinds that have at least `enough` bodies and none yet;
     /// gives how many were made. Runs by itself every five minutes with 1,000.
     pub fn train_dictionaries(&self, enough: u32) -> Result<usize, UpkeepError> {
-        Ok(jobs::train(&self.inner.engine, enough)?)
+        Ok(jobs::train(&*self.inner.engine, enough)?)
     }
 
     /// Gives empty pages back to the file system. Nothing is written meanwhile.
     pub fn compact(&self) -> Result<(), UpkeepError> {
-        Ok(self.inner.engine.on_writer(|c| {
-            c.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
-                .map_err(|error| StoreError::Engine(Box::new(error)))
-        })?)
+        Ok(self.inner.engine.compact()?)
     }
 }
 

@@ -12,17 +12,37 @@ use rusqlite::Connection;
 use crate::jobs::Rounds;
 use crate::ledger::{self, Ledger, Log, SigningKey};
 use crate::operations::Operations;
+use crate::store::postgres::PostgresStore;
+use crate::store::postgres::connection::ConnectError;
 use crate::store::sqlite::connection::{self, FileHeader};
 use crate::store::sqlite::{FILE, SqliteStore, Tuning};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Upkeep};
 use crate::{Clock, Directory, SystemClock};
 
 /// The lock's name in the data directory: one process writes at a time.
 const LOCK: &str = "lock";
 
+/// Which database holds the record.
+#[derive(Clone, Default)]
+pub enum Engine {
+    /// One file in the data directory: nothing to install or to run.
+    #[default]
+    Sqlite,
+    /// A PostgreSQL database. The data directory then holds the keys alone.
+    Postgres {
+        /// `host=/run/postgresql user=care dbname=care` or `postgresql://user@localhost/name`: a socket
+        /// or this machine, because no TLS is spoken to it.
+        address: String,
+        /// The user's password, where the server asks for one.
+        password: Option<String>,
+    },
+}
+
 /// What a record needs to open.
 #[derive(Clone)]
 pub struct Options {
+    /// Which database holds the record.
+    pub engine: Engine,
     /// The data directory; made when absent.
     pub directory: PathBuf,
     /// Who tells the time.
@@ -46,6 +66,7 @@ impl Options {
     /// 16 MB.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
+            engine: Engine::default(),
             directory: directory.into(),
             clock: Arc::new(SystemClock),
             registry: Directory::default(),
@@ -89,9 +110,51 @@ pub enum OpenError {
         /// In this program.
         known: u32,
     },
+    /// The address of the PostgreSQL database is none.
+    #[error(
+        "the address of the PostgreSQL database cannot be read; write it as \
+         host=/run/postgresql user=care dbname=care"
+    )]
+    Address,
+    /// The PostgreSQL database is on another machine, and we speak no TLS to it.
+    #[error(
+        "the PostgreSQL database is on another machine, where records would cross the network \
+         unprotected; connect through a socket, or through a TLS tunnel on this machine"
+    )]
+    Unprotected,
+    /// The PostgreSQL server does not answer or does not let us in.
+    #[error(
+        "the PostgreSQL database did not answer ({said}); check its address, that it runs, and that \
+         this user may connect and make tables"
+    )]
+    Unreachable {
+        /// What it or the network said; no values.
+        said: String,
+    },
+    /// Another process writes to the PostgreSQL database.
+    #[error("this PostgreSQL database is in use by another connect-care; stop that one first")]
+    DatabaseInUse,
+    /// The PostgreSQL database holds something else.
+    #[error("this PostgreSQL database holds another program's tables; give an empty one")]
+    ForeignDatabase,
     /// The engine did not open it.
     #[error("the record did not open; run `connect-care store check`, or restore a backup")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<ConnectError> for OpenError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::NewerSchema { found, known } => Self::NewerSchema { found, known },
+            ConnectError::InUse => Self::DatabaseInUse,
+            ConnectError::Foreign => Self::ForeignDatabase,
+            ConnectError::Address => Self::Address,
+            ConnectError::Unprotected => Self::Unprotected,
+            ConnectError::Unreachable(said) => Self::Unreachable { said },
+            ConnectError::Schema(cause) => Self::Engine(cause),
+            ConnectError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl From<StoreError> for OpenError {
@@ -113,7 +176,7 @@ pub(crate) struct Inner {
     /// The settings of the access rules.
     pub settings: Settings,
     /// The engine itself, for upkeep.
-    pub engine: Arc<SqliteStore>,
+    pub engine: Arc<dyn Upkeep>,
     /// The audit log's signed states.
     pub log: Arc<Log>,
     /// Where it all lies.
@@ -158,14 +221,9 @@ impl Record {
         };
         fs::create_dir_all(&options.directory).map_err(unusable)?;
         let lock = lock(&options.directory)?;
-        let (connection, _) = open_database(&options.directory.join(FILE))?;
         let key = ledger::signing_key(&options.directory, options.signing_key.clone());
         let key = key.map_err(unusable)?;
-        let tuning = Tuning {
-            reserve_bytes: options.reserve_bytes,
-            ..Tuning::default()
-        };
-        let engine = Arc::new(SqliteStore::open(&options.directory, connection, &tuning)?);
+        let engine = open_engine(&options)?;
         let intake = crate::Intake::new(
             engine.clone(),
             options.clock.clone(),
@@ -263,6 +321,21 @@ pub(crate) fn lock(directory: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
         Err(TryLockError::Error(cause)) => Err(unusable(cause)),
     }
+}
+
+/// Opens the engine that the options name, with its schema up to date.
+fn open_engine(options: &Options) -> Result<Arc<dyn Upkeep>, OpenError> {
+    let tuning = Tuning {
+        reserve_bytes: options.reserve_bytes,
+        ..Tuning::default()
+    };
+    if let Engine::Postgres { address, password } = &options.engine {
+        let store = PostgresStore::open(address, password.as_deref(), tuning.readers)?;
+        return Ok(Arc::new(store));
+    }
+    let (connection, _) = open_database(&options.directory.join(FILE))?;
+    let store = SqliteStore::open(&options.directory, connection, &tuning)?;
+    Ok(Arc::new(store))
 }
 
 /// Opens the database for writing with its schema up to date, or refuses. Also gives how many

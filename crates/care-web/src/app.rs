@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use care_record::{Clock, Options, Record, SystemClock};
+use care_record::{Clock, Engine, Options, Record, SystemClock};
 
 use crate::config::Config;
 use crate::signin::SignIn;
@@ -18,7 +18,15 @@ pub fn open_record(config: &Config) -> anyhow::Result<Record> {
 }
 
 fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Record> {
+    let engine = match &config.record.postgres {
+        None => Engine::Sqlite,
+        Some(address) => Engine::Postgres {
+            address: address.clone(),
+            password: config.postgres_password()?,
+        },
+    };
     let options = Options {
+        engine,
         clock,
         registry: config.directory(),
         witness: Some(config.record.witness.clone()),

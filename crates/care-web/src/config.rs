@@ -75,6 +75,13 @@ pub struct RecordPlace {
     pub data: PathBuf,
     /// The directory checkpoints are copied to: another disk than `data`.
     pub witness: PathBuf,
+    /// The PostgreSQL database that holds the record, without a password; left out, the record is a
+    /// file in `data`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<String>,
+    /// The file that holds the password of the PostgreSQL user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres_password_file: Option<PathBuf>,
 }
 
 /// Sign-in of people by OpenID Connect.
@@ -338,6 +345,13 @@ pub struct Client {
     pub scopes: Vec<String>,
 }
 
+/// `scheme://user:password@host/name`.
+fn has_password(address: &str) -> bool {
+    let authority = address.split_once("://").map(|(_, rest)| rest);
+    let user = authority.and_then(|rest| rest.split('/').next()?.rsplit_once('@'));
+    user.is_some_and(|(user, _)| user.contains(':'))
+}
+
 fn ten() -> u64 {
     10
 }
@@ -509,6 +523,16 @@ impl Config {
             )))
     }
 
+    /// The password of the PostgreSQL user, where a file is named.
+    pub fn postgres_password(&self) -> Result<Option<String>, ConfigError> {
+        let Some(path) = &self.record.postgres_password_file else {
+            return Ok(None);
+        };
+        std::fs::read_to_string(path)
+            .map(|text| Some(text.trim().to_owned()))
+            .map_err(|_| ConfigError::NoSecret(path.display().to_string()))
+    }
+
     /// The settings of the access rules.
     pub fn access_settings(&self) -> Settings {
         let permission = match self.access.permission {
@@ -593,6 +617,27 @@ impl Config {
                 "lies within record.data",
                 "whoever can rewrite the log could rewrite its witness",
                 "name a directory on another disk or host",
+            );
+        }
+        if self
+            .record
+            .postgres
+            .as_ref()
+            .is_some_and(|address| address.contains("password") || has_password(address))
+        {
+            fault(
+                "record.postgres",
+                "holds a password",
+                "this file is read, copied and shown more widely than a password may be",
+                "leave it out here and name its file in record.postgres_password_file",
+            );
+        }
+        if self.record.postgres.is_none() && self.record.postgres_password_file.is_some() {
+            fault(
+                "record.postgres_password_file",
+                "is given without record.postgres",
+                "the record would lie in a file of record.data instead of in PostgreSQL",
+                "give record.postgres as well, or take this key out",
             );
         }
         if let Some(mllp) = &self.mllp {
@@ -856,6 +901,16 @@ mod tests {
                 "/var/lib/connect-care-witness",
                 "/var/lib/connect-care/witness",
                 "record.witness",
+            ),
+            (
+                "# postgres = \"host=/run/postgresql user=care",
+                "postgres = \"postgresql://care:secret@localhost/care\" # \"",
+                "record.postgres",
+            ),
+            (
+                "# postgres_password_file",
+                "postgres_password_file",
+                "record.postgres_password_file",
             ),
             ("127.0.0.1:2575", "0.0.0.0:2575", "mllp.listen"),
             (

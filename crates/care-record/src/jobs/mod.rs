@@ -11,8 +11,7 @@ use std::time::Duration;
 pub(crate) use self::dictionaries::train;
 use crate::Clock;
 use crate::ledger::Log;
-use crate::store::StoreError;
-use crate::store::sqlite::SqliteStore;
+use crate::store::{StoreError, Upkeep};
 
 /// The log's state is signed at least every minute; half of that leaves room for a slow disk.
 const ROUND: Duration = Duration::from_secs(30);
@@ -30,7 +29,7 @@ pub(crate) struct Rounds {
 impl Rounds {
     /// Starts the rounds of a record.
     pub fn start(
-        engine: Arc<SqliteStore>,
+        engine: Arc<dyn Upkeep>,
         log: Arc<Log>,
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<Self> {
@@ -44,10 +43,10 @@ impl Rounds {
                     report("signing the audit log", log.checkpoint());
                     report(
                         "taking away ended values",
-                        purge(&engine, clock.now().as_millisecond()),
+                        engine.purge(clock.now().as_millisecond()),
                     );
                     if round % TRAINING_ROUNDS == 1 {
-                        report("training dictionaries", train(&engine, WORTH_TRAINING));
+                        report("training dictionaries", train(&*engine, WORTH_TRAINING));
                     }
                 }
             })?;
@@ -76,12 +75,4 @@ fn report<T>(job: &str, done: Result<T, StoreError>) {
     if let Err(error) = done {
         tracing::warn!(job, %error, "a job failed; it is tried again with the next round");
     }
-}
-
-/// Takes away kept values that have ended; they were invisible already.
-pub(crate) fn purge(engine: &SqliteStore, now_ms: i64) -> Result<usize, StoreError> {
-    engine.on_writer(move |c| {
-        c.execute("DELETE FROM keep WHERE expires_ms <= ?1", [now_ms])
-            .map_err(|error| StoreError::Engine(Box::new(error)))
-    })
 }

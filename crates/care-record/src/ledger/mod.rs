@@ -12,18 +12,16 @@ mod witness;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use care_core::audit::{Frontier, Hash, LogSigner};
+use care_core::audit::{Frontier, LogSigner};
 use jiff::tz::TimeZone;
-use rusqlite::{OptionalExtension as _, params};
 
 pub use self::key::SigningKey;
 pub use self::offline::{LedgerError, Proof, VerifyReport, prove, verify};
 use crate::Clock;
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Store as _, StoreError};
+use crate::store::{KeptCheckpoint, StoreError, Upkeep};
 
 /// Leaves read at once.
-const PAGE: i64 = 20_000;
+const PAGE: u32 = 20_000;
 
 /// How far the log is signed and witnessed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +66,7 @@ impl Ledger {
 
 /// Signs and witnesses one open record's log.
 pub(crate) struct Log {
-    engine: Arc<SqliteStore>,
+    engine: Arc<dyn Upkeep>,
     clock: Arc<dyn Clock>,
     signer: LogSigner,
     witness: Option<PathBuf>,
@@ -86,30 +84,20 @@ struct State {
 impl Log {
     /// Takes up the log where its last checkpoint left it.
     pub fn open(
-        engine: Arc<SqliteStore>,
+        engine: Arc<dyn Upkeep>,
         clock: Arc<dyn Clock>,
         key: &SigningKey,
         witness: Option<PathBuf>,
     ) -> Result<Self, StoreError> {
         let signer = key.signer();
         let mut state = State::default();
-        let last = engine.on_reader(|c| {
-            c.query_row(
-                "SELECT size, note, frontier FROM checkpoint ORDER BY size DESC LIMIT 1",
-                [],
-                |row| {
-                    Ok((
-                        row.get::<_, i64>(0)?,
-                        row.get::<_, String>(1)?,
-                        row.get::<_, Vec<u8>>(2)?,
-                    ))
-                },
-            )
-            .optional()
-            .map_err(engine_error)
-        })?;
-        if let Some((size, note, frontier)) = last {
-            let frontier = Frontier::from_bytes(size as u64, &frontier);
+        if let Some(last) = engine.newest_checkpoint()? {
+            let KeptCheckpoint {
+                size,
+                note,
+                frontier,
+            } = last;
+            let frontier = Frontier::from_bytes(size, &frontier);
             let signed = signer.verifier().open(&note).ok();
             // A frontier that does not fit its own signature is not gone on from: the log is read again.
             if let (Some(frontier), Some(signed)) = (frontier, signed)
@@ -164,13 +152,10 @@ impl Log {
         if size > state.signed {
             let note = self.signer.sign(size, &state.frontier.root());
             let frontier = state.frontier.to_bytes();
-            self.engine.on_writer(move |c| {
-                c.execute(
-                    "INSERT OR REPLACE INTO checkpoint (size, note, frontier) VALUES (?1, ?2, ?3)",
-                    params![size as i64, note, frontier],
-                )
-                .map(drop)
-                .map_err(engine_error)
+            self.engine.keep_checkpoint(KeptCheckpoint {
+                size,
+                note,
+                frontier,
             })?;
             state.signed = size;
         }
@@ -180,20 +165,9 @@ impl Log {
 
     fn read_new_leaves(&self, frontier: &mut Frontier) -> Result<(), StoreError> {
         loop {
-            let from = frontier.size() as i64;
-            let leaves: Vec<(i64, Hash)> = self.engine.on_reader(|c| {
-                c.prepare_cached(
-                    "SELECT number, leaf FROM entry WHERE number >= ?1 ORDER BY number LIMIT ?2",
-                )
-                .and_then(|mut statement| {
-                    statement
-                        .query_map([from, PAGE], |row| Ok((row.get(0)?, row.get(1)?)))?
-                        .collect()
-                })
-                .map_err(engine_error)
-            })?;
+            let leaves = self.engine.leaves(frontier.size(), PAGE)?;
             for (number, leaf) in &leaves {
-                if *number as u64 != frontier.size() {
+                if *number != frontier.size() {
                     return Err(StoreError::Corrupt);
                 }
                 frontier.push(*leaf);
@@ -210,16 +184,7 @@ impl Log {
         let Some(directory) = &self.witness else {
             return;
         };
-        let from = state.witnessed as i64;
-        let lacking = self.engine.on_reader(|c| {
-            c.prepare_cached("SELECT size, note FROM checkpoint WHERE size > ?1 ORDER BY size")
-                .and_then(|mut statement| {
-                    statement
-                        .query_map([from], |row| Ok((row.get(0)?, row.get(1)?)))?
-                        .collect::<Result<Vec<(i64, String)>, _>>()
-                })
-                .map_err(engine_error)
-        });
+        let lacking = self.engine.checkpoints_after(state.witnessed);
         let month = self
             .clock
             .now()
@@ -230,9 +195,9 @@ impl Log {
             .map_err(|error| error.to_string())
             .and_then(|lacking| {
                 for (size, note) in lacking {
-                    witness::copy(directory, &month, size as u64, &note)
+                    witness::copy(directory, &month, size, &note)
                         .map_err(|error| error.to_string())?;
-                    state.witnessed = size as u64;
+                    state.witnessed = size;
                 }
                 Ok(())
             });
@@ -258,10 +223,6 @@ impl Log {
             witness_alarm: state.alarm.clone(),
         })
     }
-}
-
-fn engine_error(error: rusqlite::Error) -> StoreError {
-    StoreError::Engine(Box::new(error))
 }
 
 /// The signing key of a data directory: the one given, else its own, made the first time. Leaves the

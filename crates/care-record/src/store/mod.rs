@@ -1,23 +1,28 @@
 //! The store: append-only versions, and a transaction that ends in an audit entry.
 //!
-//! Private to the crate. One trait, two engines (SQLite here; PostgreSQL follows), one test suite.
+//! Private to the crate. One trait, two engines (SQLite and PostgreSQL), one test suite.
 //! It knows no HTTP, no HL7 and no rules: it takes a [`Commit`] of plain changes and makes all of
 //! them durable together with their entries, or none. Every read of a person's items takes the
 //! decision's `View`, which becomes part of the query.
 
 mod body;
 mod filter;
+#[cfg(test)]
+mod load;
 mod meta;
 mod model;
-mod prepare;
 pub(crate) mod postgres;
+mod prepare;
 mod row;
 pub(crate) mod sqlite;
 #[cfg(test)]
 mod suite;
+mod upkeep;
 
 pub(crate) use body::{Codec, DELIVERY_KIND, ENTRY_KIND};
 pub(crate) use model::*;
+pub use upkeep::CheckReport;
+pub(crate) use upkeep::{KeptCheckpoint, Samples, Upkeep};
 
 use care_core::access::View;
 use care_core::fhir::ResourceType;

@@ -16,7 +16,8 @@ use super::filter::Filter;
 use super::*;
 
 /// An engine under test: reads by a filter, because a `View` has no maker but the rules.
-pub(super) trait Engine: Store {
+pub(super) trait Engine: Upkeep {
+    fn upkeep(&self) -> &dyn Upkeep;
     fn headers_by(&self, person: PersonId, filter: &Filter) -> Vec<Header>;
     fn bodies_by(
         &self,
@@ -665,6 +666,122 @@ pub(super) fn kept_values_end_and_worklist_rows_close(engine: &dyn Engine) {
     assert!(matches!(state(999, "closed"), Err(StoreError::NoSuchRow)));
 }
 
+pub(super) fn any_text_is_found_again_and_harms_nobody_else(engine: &dyn Engine) {
+    let person = PersonId(7);
+    let mut delivery = delivery_of("a\0b", b"zero \0 bytes");
+    delivery.sender = "'; DROP TABLE item; --".into();
+    let changes = vec![
+        Change::NewPerson { person },
+        Change::Identifier {
+            person,
+            system: "local\0".into(),
+            value: "\0".into(),
+            source: source("RJ1"),
+            unique: true,
+        },
+        Change::Delivery(delivery),
+        Change::Item(put(7, 1, 0, "a\0b")),
+    ];
+    engine.commit(commit_of(changes)).expect("committed");
+    let holders = engine.persons_by_identifier("local\0", "\0").expect("read");
+    assert_eq!(holders.len(), 1);
+    let kept = engine
+        .delivery("'; DROP TABLE item; --", "a\0b")
+        .expect("read")
+        .expect("held");
+    let body = engine.delivery_body(kept.delivery).expect("read");
+    assert_eq!(body.expect("held").1, b"zero \0 bytes");
+    let found = engine.bodies_by(person, &everything(), &[(OBSERVATION, ItemId(1))]);
+    assert!(text_of(&found.expect("read")[0]).contains("a\0b"));
+    let again = Change::Delivery(NewDelivery {
+        sender: "'; DROP TABLE item; --".into(),
+        ..delivery_of("a\0b", b"")
+    });
+    let again = engine.commit(commit_of(vec![again]));
+    assert!(matches!(again, Err(StoreError::DeliveryExists)));
+}
+
+pub(super) fn what_ends_is_taken_away_and_signed_states_stay(engine: &dyn Engine) {
+    let keep = |key: &str, expires_ms| Change::Keep {
+        space: "session",
+        key: key.into(),
+        value: Some(b"1".to_vec()),
+        expires_ms,
+    };
+    let once = || {
+        engine.commit(commit_of(vec![Change::KeepOnce {
+            space: "session",
+            key: "a".into(),
+            value: b"2".to_vec(),
+            expires_ms: 100,
+        }]))
+    };
+    let kept = vec![keep("a", 100), keep("b", 101)];
+    engine.commit(commit_of(kept)).expect("kept");
+    assert!(matches!(once(), Err(StoreError::AlreadyKept)));
+    assert_eq!(engine.purge(100).expect("purged"), 1);
+    assert_eq!(
+        engine.keep_list("session", "", 0, 9).expect("read").len(),
+        1
+    );
+    once().expect("the key is free again");
+    assert!(engine.newest_checkpoint().expect("read").is_none());
+    for size in [1, 2] {
+        let checkpoint = KeptCheckpoint {
+            size,
+            note: format!("note {size}"),
+            frontier: vec![size as u8],
+        };
+        engine.keep_checkpoint(checkpoint).expect("kept");
+    }
+    let newest = engine.newest_checkpoint().expect("read").expect("held");
+    assert_eq!(
+        (
+            newest.size,
+            newest.note.as_str(),
+            newest.frontier.as_slice()
+        ),
+        (2, "note 2", [2].as_slice())
+    );
+    assert_eq!(
+        engine.checkpoints_after(1).expect("read"),
+        [(2, "note 2".to_owned())]
+    );
+    let leaves = engine.leaves(1, 10).expect("read");
+    assert_eq!(leaves.len(), 1);
+    let (number, entry) = engine.entries(1, 1).expect("read").remove(0);
+    assert_eq!(leaves, [(number, care_core::audit::leaf_hash(&entry))]);
+}
+
+pub(super) fn bodies_written_with_a_dictionary_read_back_and_the_scrub_agrees(engine: &dyn Engine) {
+    for number in 0..300 {
+        let text = format!("a long enough text to be worth compressing, number {number}");
+        put_one(engine, put(7, number, 0, &text));
+    }
+    put_one(engine, put(7, 1, 5, "changed"));
+    let delivery = Change::Delivery(delivery_of("1", b"body"));
+    engine.commit(commit_of(vec![delivery])).expect("kept");
+    let before = engine.check().expect("checked");
+    assert!(crate::jobs::train(engine.upkeep(), 100).expect("trained") > 0);
+    put_one(
+        engine,
+        put(
+            8,
+            1,
+            0,
+            "a long enough text to be worth compressing, packed",
+        ),
+    );
+    let read = engine.bodies_by(PersonId(8), &everything(), &[(OBSERVATION, ItemId(1))]);
+    assert!(text_of(&read.expect("read")[0]).contains("packed"));
+    let after = engine.check().expect("checked");
+    assert_eq!(after.damage, Vec::<String>::new());
+    assert_eq!((before.items, after.items), (300, 301));
+    assert_eq!((after.past_versions, after.deliveries), (1, 1));
+    engine.compact().expect("compacted");
+    assert!(engine.empty_percent().expect("read") <= 100);
+}
+
 pub(super) fn eight_threads_on_one_person_lose_nothing(engine: Arc<dyn Engine>) {
     let one = PersonId(7);
     let threads: Vec<_> = (0..8_u64)
@@ -753,6 +870,9 @@ macro_rules! engine_suite {
             what_is_known_of_a_person_reads_back_and_old_news_changes_nothing
             the_log_keeps_exact_bytes_in_order_and_by_person_and_user
             kept_values_end_and_worklist_rows_close
+            any_text_is_found_again_and_harms_nobody_else
+            what_ends_is_taken_away_and_signed_states_stay
+            bodies_written_with_a_dictionary_read_back_and_the_scrub_agrees
         );
         #[test]
         fn eight_threads_on_one_person_lose_nothing() {

@@ -67,6 +67,18 @@ impl Cluster {
         )
     }
 
+    /// Runs a statement as the database's owner, beside the engine.
+    pub fn run(&self, statement: &str) {
+        let done = command(&self.programs, "psql", None, self.directory.path())
+            .args(["-q", "-X", "-v", "ON_ERROR_STOP=1", "-h"])
+            .arg(self.directory.path())
+            .args(["-U", "care", "-d", "postgres", "-c", statement])
+            .output()
+            .expect("psql runs");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{statement}: {said}");
+    }
+
     fn wait(&self) {
         for _ in 0..600 {
             let ready = command(&self.programs, "pg_isready", None, self.directory.path())
@@ -82,26 +94,26 @@ impl Cluster {
         panic!("the cluster did not start: {}", log.unwrap_or_default());
     }
 
-    /// Stops the server as a power cut would and starts it again.
+    /// Stops the server at once, in the middle of what it does, and starts it again: it recovers from
+    /// its log.
     pub fn crash_and_restart(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-        // Its children notice that their parent is gone and leave; the lock file says when.
-        let pid = self.directory.path().join("data/postmaster.pid");
-        let _ = fs::remove_file(pid);
-        std::thread::sleep(Duration::from_millis(300));
+        self.stop();
         self.server = serve(&self.programs, self.user, self.directory.path(), &[]);
         self.wait();
+    }
+
+    /// SIGQUIT to this one process: it stops its own children at once.
+    fn stop(&mut self) {
+        let _ = Command::new("kill")
+            .args(["-QUIT", &self.server.id().to_string()])
+            .status();
+        let _ = self.server.wait();
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // SIGQUIT to this one process: it stops its own children at once.
-        let _ = Command::new("kill")
-            .args(["-QUIT", &self.server.id().to_string()])
-            .status();
-        let _ = self.server.wait();
+        self.stop();
     }
 }
 
@@ -134,7 +146,7 @@ fn command(programs: &Path, name: &str, user: Option<(u32, u32)>, at: &Path) -> 
 /// The newest PostgreSQL of the system, else the one on the path.
 fn programs() -> Option<PathBuf> {
     let complete = |directory: &PathBuf| {
-        ["initdb", "postgres", "pg_isready"]
+        ["initdb", "postgres", "pg_isready", "psql"]
             .iter()
             .all(|name| directory.join(name).is_file())
     };

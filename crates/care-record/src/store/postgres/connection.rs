@@ -1,9 +1,11 @@
 //! Opening a database: the schema and its version, and the one writer's claim on it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_executor::block_on;
 use tokio::runtime::Handle;
+use tokio_postgres::config::Host;
 use tokio_postgres::{Config, Error};
 
 use super::fault::{is_missing, words};
@@ -22,6 +24,8 @@ mod migrations {
 pub(crate) enum ConnectError {
     #[error("the address of the PostgreSQL database cannot be read")]
     Address,
+    #[error("the PostgreSQL database is on another machine")]
+    Unprotected,
     #[error("the PostgreSQL database did not answer: {0}")]
     Unreachable(String),
     #[error("another connect-care writes to this database")]
@@ -56,6 +60,20 @@ pub(crate) fn known_schema() -> u32 {
         .unwrap_or(0)
 }
 
+/// Records cross no network unprotected: this program speaks no TLS to PostgreSQL, so it speaks to a
+/// socket or to this machine only, where a TLS tunnel or a pooler may stand.
+pub(super) fn refuse_unprotected(config: &Config) -> Result<(), ConnectError> {
+    let here = |host: &Host| match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        }
+    };
+    let near = config.get_hosts().iter().all(here)
+        && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
+    near.then_some(()).ok_or(ConnectError::Unprotected)
+}
+
 /// The writing connection: claimed, with the schema up to date. Also gives how many migrations were
 /// applied.
 pub(super) fn writing(runtime: &Handle, config: &Config) -> Result<(Link, usize), ConnectError> {
@@ -84,7 +102,10 @@ pub(super) fn claim(link: &Link) -> Result<(), ConnectError> {
 
 /// Looks before anything is made: a foreign or newer database stays as it is.
 fn refuse_foreign(link: &Link) -> Result<(), ConnectError> {
-    let newest = link.query("SELECT coalesce(max(version), 0) FROM refinery_schema_history", &[]);
+    let newest = link.query(
+        "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
+        &[],
+    );
     match newest {
         Ok(rows) => {
             let found = rows.first().map_or(Ok(0), |row| int(row, 0))?;

@@ -177,7 +177,10 @@ impl<'a> Changes<'a> {
         event_at: i64,
         involvement: &'a Involvement,
     ) {
-        let held = self.involvements.entry(key).or_insert((event_at, involvement));
+        let held = self
+            .involvements
+            .entry(key)
+            .or_insert((event_at, involvement));
         if event_at >= held.0 {
             *held = (event_at, involvement);
         }
@@ -277,7 +280,12 @@ impl<'a> Batch<'a> {
             } => {
                 self.must_exist(*person)?;
                 let kind = involvement.kind.code();
-                let key = (*person, source.as_str(), kind, involvement.source_key.as_str());
+                let key = (
+                    *person,
+                    source.as_str(),
+                    kind,
+                    involvement.source_key.as_str(),
+                );
                 self.layer.hold_involvement(key, *event_at, involvement);
             }
             PreparedChange::PersonFlag {
@@ -355,7 +363,11 @@ impl<'a> Batch<'a> {
     }
 
     fn standing(&self, key: &Key) -> Result<Option<Standing<'a>>, StoreError> {
-        let changed = self.layer.items.get(key).or_else(|| self.total.items.get(key));
+        let changed = self
+            .layer
+            .items
+            .get(key)
+            .or_else(|| self.total.items.get(key));
         if let Some(standing) = changed {
             return Ok(Some(standing.clone()));
         }
@@ -516,10 +528,8 @@ impl<'a> Batch<'a> {
     }
 
     fn join(&mut self, from: i64, into: Option<i64>) -> Result<(), StoreError> {
-        if let Some(into) = into {
-            if self.survivor(into) == from {
-                return Err(StoreError::JoinLoop);
-            }
+        if into.is_some_and(|into| self.survivor(into) == from) {
+            return Err(StoreError::JoinLoop);
         }
         if !self.exists(from) {
             return Err(StoreError::NoSuchRow);

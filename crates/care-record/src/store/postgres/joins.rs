@@ -20,10 +20,8 @@ impl Joins {
             Some(into) => self.into.insert(from, into),
             None => self.into.remove(&from),
         };
-        if let Some(before) = before {
-            if let Some(joined) = self.from.get_mut(&before) {
-                joined.retain(|one| *one != from);
-            }
+        if let Some(joined) = before.and_then(|before| self.from.get_mut(&before)) {
+            joined.retain(|one| *one != from);
         }
         if let Some(into) = into {
             let joined = self.from.entry(into).or_default();

@@ -40,8 +40,7 @@ const SETTINGS: &str = "SET jit = off; SET enable_seqscan = off; SET enable_hash
 const FOR_WRITING: &str = "SET statement_timeout = '120s'; \
     SELECT set_config('synchronous_commit', 'on', false) \
     WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');";
-const FOR_READING: &str =
-    "SET statement_timeout = '30s'; SET default_transaction_read_only = on;";
+const FOR_READING: &str = "SET statement_timeout = '30s'; SET default_transaction_read_only = on;";
 
 /// An open connection.
 pub(super) struct Link {

@@ -22,6 +22,7 @@ mod row;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod write;
 mod writer;
 
@@ -64,8 +65,16 @@ pub(crate) struct PostgresStore {
 impl PostgresStore {
     /// Opens the database at this address (`postgresql://user@host/name` or `host=… dbname=…`), making
     /// or migrating its tables where needed.
-    pub fn open(address: &str, readers: usize) -> Result<Self, ConnectError> {
-        let config: Config = address.parse().map_err(|_| ConnectError::Address)?;
+    pub fn open(
+        address: &str,
+        password: Option<&str>,
+        readers: usize,
+    ) -> Result<Self, ConnectError> {
+        let mut config: Config = address.parse().map_err(|_| ConnectError::Address)?;
+        connection::refuse_unprotected(&config)?;
+        if let Some(password) = password {
+            config.password(password);
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(CARRIERS)
             .thread_name("record-carrier")

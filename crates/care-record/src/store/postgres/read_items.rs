@@ -68,7 +68,10 @@ pub(super) fn bodies(
     filter: &Filter,
     wanted: &[(ResourceType, ItemId)],
 ) -> Read<Vec<StoredBody>> {
-    let kinds: Vec<i32> = wanted.iter().map(|(kind, _)| kind.number().into()).collect();
+    let kinds: Vec<i32> = wanted
+        .iter()
+        .map(|(kind, _)| kind.number().into())
+        .collect();
     let items: Vec<i64> = wanted.iter().map(|(_, item)| item.0 as i64).collect();
     let rows = link.query(
         sql::BODIES,
@@ -123,7 +126,10 @@ pub(super) fn version(
             &version,
         ],
     )?;
-    Ok(rows.first().map(|row| stored_body(row, codec)).transpose()?)
+    Ok(rows
+        .first()
+        .map(|row| stored_body(row, codec))
+        .transpose()?)
 }
 
 pub(super) fn history(
@@ -161,7 +167,10 @@ pub(super) fn shared_item(
             &(item.0 as i64),
         ],
     )?;
-    Ok(rows.first().map(|row| stored_body(row, codec)).transpose()?)
+    Ok(rows
+        .first()
+        .map(|row| stored_body(row, codec))
+        .transpose()?)
 }
 
 pub(super) fn holds(
@@ -171,11 +180,7 @@ pub(super) fn holds(
 ) -> Read<bool> {
     let rows = link.query(
         sql::HOLDS,
-        &[
-            &parts,
-            &i32::from(resource_type.number()),
-            &(item.0 as i64),
-        ],
+        &[&parts, &i32::from(resource_type.number()), &(item.0 as i64)],
     )?;
     Ok(!rows.is_empty())
 }
@@ -184,7 +189,10 @@ pub(super) fn sensitivities(link: &Link, parts: &[i64]) -> Read<SensitivitySet> 
     let rows = link.query(sql::SENSITIVITIES, &[&parts])?;
     let levels = rows.iter().map(|row| {
         let level = usize::try_from(get::<i16>(row, 0)?).map_err(|_| StoreError::Corrupt)?;
-        Sensitivity::ALL.get(level).copied().ok_or(StoreError::Corrupt)
+        Sensitivity::ALL
+            .get(level)
+            .copied()
+            .ok_or(StoreError::Corrupt)
     });
     let levels = levels.collect::<Result<Vec<_>, StoreError>>()?;
     Ok(levels.into_iter().collect())

@@ -64,6 +64,16 @@ pub(super) fn delivery_body(
     Ok(Some((row, body)))
 }
 
+/// Checks a row of delivery, digest, form, bytes, body.
+pub(super) fn check_delivery(row: &Row, codec: &Codec) -> Result<(), StoreError> {
+    let plain = codec.unpack(int(row, 2)?, int(row, 3)?, get(row, 4)?)?;
+    if Sha256::digest(&plain).as_slice() == get::<&[u8]>(row, 1)? {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt)
+    }
+}
+
 pub(super) fn deliveries(
     link: &Link,
     feed: Option<&str>,

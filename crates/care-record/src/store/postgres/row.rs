@@ -7,10 +7,10 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use crate::store::StoreError;
+use crate::store::StoredBody;
 use crate::store::body::Codec;
 use crate::store::meta::with_version;
 use crate::store::row::ItemRow;
-use crate::store::StoredBody;
 
 /// A column; one of another type than the schema's is damage.
 pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, StoreError> {

@@ -63,6 +63,31 @@ macro_rules! written_arrays {
     };
 }
 
+/// Tables about people: their keys begin with the person, and they are spread by it.
+#[cfg(test)]
+pub(super) const PERSON_TABLES: &[&str] = &[
+    "person",
+    "item",
+    "item_history",
+    "identifier",
+    "details",
+    "involvement",
+    "person_flag",
+    "choice",
+];
+
+/// Statements about many people at once: searches for a person, and the upkeep.
+#[cfg(test)]
+pub(super) const ACROSS_PEOPLE: &[&str] = &[
+    "BY_FAMILY",
+    "BY_SOUND",
+    "JOINS",
+    "SAMPLE_ITEMS",
+    "SCRUB_ITEMS",
+    "SCRUB_PAST",
+    "SCRUB_COUNTS",
+];
+
 macro_rules! statements {
     ($($(#[$about:meta])* $name:ident = $text:expr;)+) => {
         $($(#[$about])* pub(super) const $name: &str = $text;)+
@@ -283,6 +308,45 @@ statements! {
     PUT_SEEN = "INSERT INTO source_seen (source, last_received) \
         SELECT * FROM unnest($1::text[], $2::bigint[]) ON CONFLICT (source) DO UPDATE SET \
         last_received = greatest(source_seen.last_received, excluded.last_received)";
+
+    // Upkeep.
+    NEWEST_CHECKPOINT = "SELECT size, note, frontier FROM checkpoint ORDER BY size DESC LIMIT 1";
+    CHECKPOINTS_AFTER = "SELECT size, note FROM checkpoint WHERE size > $1::bigint ORDER BY size";
+    PUT_CHECKPOINT = "INSERT INTO checkpoint (size, note, frontier) \
+        VALUES ($1::bigint, $2::text, $3::bytea) ON CONFLICT (size) \
+        DO UPDATE SET note = excluded.note, frontier = excluded.frontier";
+    PURGE = "DELETE FROM keep WHERE expires_ms <= $1::bigint";
+    SAMPLE_ITEMS = "SELECT form, bytes, body, kind FROM \
+        (SELECT form, bytes, body, kind FROM item LIMIT $2::bigint) AS looked_at \
+        WHERE bytes <= $1::integer AND kind NOT IN (SELECT kind FROM dictionary) \
+        LIMIT $3::bigint";
+    SAMPLE_DELIVERIES = "SELECT form, bytes, body FROM delivery_body WHERE bytes <= $1::integer \
+        ORDER BY delivery DESC LIMIT $2::bigint";
+    SAMPLE_ENTRIES = "SELECT form, bytes, entry FROM entry WHERE bytes <= $1::integer \
+        ORDER BY number DESC LIMIT $2::bigint";
+    PUT_DICTIONARY = "INSERT INTO dictionary (dictionary, kind, trained_on, content) VALUES \
+        ((SELECT coalesce(max(dictionary), 1) + 1 FROM dictionary), $1::integer, $2::bigint, \
+        $3::bytea) RETURNING dictionary";
+    DEAD_ROWS = "SELECT (100 * coalesce(sum(n_dead_tup), 0) / \
+        greatest(coalesce(sum(n_live_tup + n_dead_tup), 0), 1))::bigint FROM pg_stat_user_tables";
+    SCRUB_ITEMS = concat!(
+        "SELECT ", item_columns!(), ", i.body FROM item AS i \
+         WHERE (i.person, i.kind, i.item, i.version) > ($1::bigint, $2::integer, $3::bigint, \
+         $4::integer) AND i.person >= $1::bigint \
+         ORDER BY i.person, i.kind, i.item, i.version LIMIT $5::bigint"
+    );
+    SCRUB_PAST = concat!(
+        "SELECT ", item_columns!(), ", i.body FROM item_history AS i \
+         WHERE (i.person, i.kind, i.item, i.version) > ($1::bigint, $2::integer, $3::bigint, \
+         $4::integer) ORDER BY i.person, i.kind, i.item, i.version LIMIT $5::bigint"
+    );
+    SCRUB_DELIVERIES = "SELECT d.delivery, d.digest, b.form, b.bytes, b.body FROM delivery AS d \
+        LEFT JOIN delivery_body AS b ON b.delivery = d.delivery \
+        WHERE d.delivery >= $1::bigint ORDER BY d.delivery LIMIT $2::bigint";
+    SCRUB_COUNTS = "SELECT (SELECT count(*) FROM person), \
+        (SELECT count FROM tally WHERE name = 'items'), \
+        (SELECT count FROM tally WHERE name = 'people'), \
+        (SELECT coalesce(max(number), -1) + 1 FROM entry)";
 
     // The one writer's claim: held as long as its session lives.
     CLAIM = "SELECT pg_try_advisory_lock(4846228370018501)";

@@ -3,9 +3,13 @@
 use super::cluster::Cluster;
 use super::*;
 use crate::store::suite::{self, Engine, commit_of, everything, put};
-use crate::store::{Change, Put};
+use crate::store::{Change, Put, Upkeep};
 
 impl Engine for PostgresStore {
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
+    }
+
     fn headers_by(&self, person: PersonId, filter: &Filter) -> Vec<Header> {
         let parts = self.parts(person);
         self.read(|link| read_items::headers(link, &parts, filter))
@@ -54,7 +58,7 @@ impl Engine for PostgresStore {
 
 fn open() -> Option<(Cluster, PostgresStore)> {
     let cluster = Cluster::start()?;
-    let store = PostgresStore::open(&cluster.address(), 8).expect("opens");
+    let store = PostgresStore::open(&cluster.address(), None, 8).expect("opens");
     Some((cluster, store))
 }
 
@@ -62,3 +66,275 @@ suite::engine_suite!(match open() {
     Some((cluster, store)) => (cluster, store),
     None => return,
 });
+
+#[test]
+fn a_second_writer_a_foreign_and_a_newer_database_are_refused() {
+    let Some((cluster, store)) = open() else {
+        return;
+    };
+    let again = |address: &str| PostgresStore::open(address, None, 1).err();
+    assert!(matches!(
+        again(&cluster.address()),
+        Some(ConnectError::InUse)
+    ));
+    store.close();
+    assert!(matches!(
+        store.commit(commit_of(Vec::new())),
+        Err(StoreError::Closed)
+    ));
+    assert!(matches!(store.health(), Err(StoreError::Closed)));
+    drop(store);
+    cluster.run("UPDATE refinery_schema_history SET version = 9999");
+    let newer = again(&cluster.address());
+    assert!(
+        matches!(newer, Some(ConnectError::NewerSchema { found: 9999, .. })),
+        "{newer:?}"
+    );
+    cluster.run("DROP TABLE refinery_schema_history");
+    assert!(matches!(
+        again(&cluster.address()),
+        Some(ConnectError::Foreign)
+    ));
+    assert!(matches!(
+        again("not an address"),
+        Some(ConnectError::Address)
+    ));
+    let away = again("host=db.example.org user=care dbname=care");
+    assert!(matches!(away, Some(ConnectError::Unprotected)));
+    let nobody = again("host=/nowhere/at/all user=care dbname=postgres");
+    assert!(matches!(nobody, Some(ConnectError::Unreachable(_))));
+}
+
+#[test]
+fn a_server_that_dies_and_comes_back_loses_nothing_and_repeats_nothing() {
+    let Some(mut cluster) = Cluster::start_with(&[]) else {
+        return;
+    };
+    let store = Arc::new(PostgresStore::open(&cluster.address(), None, 4).expect("opens"));
+    let threads: Vec<_> = (0..4_u64)
+        .map(|thread| {
+            let store = store.clone();
+            std::thread::spawn(move || {
+                let mut kept = Vec::new();
+                for round in 0..200_u64 {
+                    let minute = i64::try_from(round).expect("small");
+                    let text = format!("{thread}/{round}");
+                    let item = put(1 + thread, round, minute, &text);
+                    if let Ok(done) = store.commit(commit_of(vec![Change::Item(item)])) {
+                        assert_eq!(done.items, [Put::Created { version: 1 }], "{text}");
+                        kept.push(round);
+                    } else {
+                        std::thread::sleep(std::time::Duration::from_millis(20));
+                    }
+                }
+                kept
+            })
+        })
+        .collect();
+    for _ in 0..2 {
+        std::thread::sleep(std::time::Duration::from_millis(150));
+        cluster.crash_and_restart();
+    }
+    let mut acknowledged = 0;
+    for (thread, kept) in threads.into_iter().enumerate() {
+        let kept = kept.join().expect("no panic");
+        let person = PersonId(1 + thread as u64);
+        let held = store.headers_by(person, &everything());
+        let held: Vec<u64> = held.iter().map(|header| header.item.0).collect();
+        assert!(kept.iter().all(|round| held.contains(round)), "{kept:?}");
+        acknowledged += kept.len();
+    }
+    assert!(acknowledged > 0);
+    let report = store.check().expect("checked");
+    assert_eq!(report.damage, Vec::<String>::new());
+    let entries = store.entries(0, 10_000).expect("read");
+    assert!(
+        entries
+            .iter()
+            .map(|(number, _)| *number)
+            .eq(0..entries.len() as u64)
+    );
+    store.commit(commit_of(Vec::new())).expect("it goes on");
+}
+
+#[test]
+fn a_value_that_the_server_refuses_is_refused_alone() {
+    let Some((_cluster, store)) = open() else {
+        return;
+    };
+    let store = Arc::new(store);
+    let threads: Vec<_> = (0..8_u64)
+        .map(|thread| {
+            let store = store.clone();
+            std::thread::spawn(move || {
+                let mut results = Vec::new();
+                for round in 0..10_u64 {
+                    let person = PersonId(1 + thread * 100 + round);
+                    // Longer than an index of PostgreSQL can hold, in letters that do not compress.
+                    let mut state = 1_u64;
+                    let long: String = (0..9_000)
+                        .map(|_| {
+                            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                            char::from(b'a' + (state >> 33) as u8 % 26)
+                        })
+                        .collect();
+                    let flag = Change::PersonFlag {
+                        person,
+                        flag: if thread == 0 { long } else { "watched".into() },
+                        value: Some("yes".into()),
+                    };
+                    let changes = vec![Change::NewPerson { person }, flag];
+                    results.push(store.commit(commit_of(changes)).is_ok());
+                }
+                results
+            })
+        })
+        .collect();
+    for (thread, results) in threads.into_iter().enumerate() {
+        let results = results.join().expect("no panic");
+        assert!(results.iter().all(|ok| *ok == (thread != 0)), "{thread}");
+    }
+    assert_eq!(store.health().expect("health").people, 70);
+}
+
+#[test]
+fn no_byte_that_was_changed_in_the_tables_is_ever_served() {
+    let Some((cluster, store)) = open() else {
+        return;
+    };
+    let item = put(7, 1, 0, "a value to be damaged");
+    store
+        .commit(commit_of(vec![Change::Item(item)]))
+        .expect("committed");
+    let columns = "category sensitivity flags code_key clinical_at event_at received_at version \
+        form bytes";
+    let mut damages: Vec<String> = columns
+        .split_whitespace()
+        .map(|column| format!("{column} = {column} + 1"))
+        .collect();
+    damages.extend(
+        [
+            "source = 'RJ2'",
+            "digest = '\\x00'",
+            "body = substr(body, 1, length(body) - 1) || '\\x00'",
+            "person = 8",
+            "item = 2",
+        ]
+        .map(str::to_owned),
+    );
+    cluster.run("CREATE TABLE was AS SELECT * FROM item");
+    for damage in damages {
+        cluster.run(&format!("UPDATE item SET {damage}"));
+        for (person, item) in [(7, 1), (8, 1), (7, 2)] {
+            let wanted = [(suite::OBSERVATION, ItemId(item))];
+            match store.bodies_by(PersonId(person), &everything(), &wanted) {
+                Err(StoreError::Corrupt) => {}
+                Ok(found) => assert!(found.is_empty(), "{damage}"),
+                Err(other) => panic!("{damage}: {other}"),
+            }
+        }
+        assert_eq!(store.check().expect("checked").damage.len(), 1, "{damage}");
+        cluster.run("DELETE FROM item");
+        cluster.run("INSERT INTO item SELECT * FROM was");
+    }
+    let wanted = [(suite::OBSERVATION, ItemId(1))];
+    let found = store.bodies_by(PersonId(7), &everything(), &wanted);
+    assert_eq!(found.expect("the control reads again").len(), 1);
+}
+
+#[test]
+fn everything_is_there_after_closing_and_opening_again() {
+    let Some((cluster, store)) = open() else {
+        return;
+    };
+    let people = [7, 8].map(|id| Change::NewPerson {
+        person: PersonId(id),
+    });
+    store.commit(commit_of(people.into())).expect("committed");
+    let join = Change::Join {
+        from: PersonId(8),
+        into: Some(PersonId(7)),
+    };
+    let changes = vec![Change::Item(put(8, 1, 0, "a")), join];
+    store.commit(commit_of(changes)).expect("committed");
+    drop(store);
+    let store = PostgresStore::open(&cluster.address(), None, 8).expect("opens");
+    let found = store.headers_by(PersonId(7), &everything());
+    assert_eq!(found.len(), 1, "the join is known again");
+    let next = store.commit(commit_of(Vec::new())).expect("committed");
+    assert_eq!(next.entry, 2);
+}
+
+#[test]
+fn no_statement_does_what_a_database_spread_by_person_refuses() {
+    let schema = include_str!("../../../migrations/postgres/V0001__record.sql").to_lowercase();
+    for refused in [
+        "trigger",
+        "references",
+        "serial",
+        "identity",
+        "default now",
+        "unlogged",
+    ] {
+        let uses = schema
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("--"))
+            .any(|line| line.contains(refused));
+        assert!(!uses, "the schema uses {refused}");
+    }
+    for table in sql::PERSON_TABLES {
+        let begins = format!("create table {table} (");
+        let definition = schema.split(&begins).nth(1).expect("the table");
+        let key = definition.split("primary key").nth(1).unwrap_or_default();
+        let inline = definition
+            .trim_start()
+            .starts_with("person      bigint primary key");
+        assert!(
+            inline || key.trim_start().starts_with("(person"),
+            "{table} does not begin its key with the person"
+        );
+    }
+    for (name, text) in sql::ALL {
+        let text = text.to_lowercase();
+        let volatile = [
+            "now()",
+            "current_timestamp",
+            "clock_timestamp",
+            "random()",
+            "nextval",
+        ];
+        for word in volatile {
+            assert!(!text.contains(word), "{name} uses {word}");
+        }
+        assert!(!text.contains("recursive"), "{name} is recursive");
+        assert!(!text.contains("for update"), "{name} locks rows");
+        assert!(!text.contains("offset "), "{name} counts its way to a page");
+        let person_tables = sql::PERSON_TABLES
+            .iter()
+            .filter(|table| names(&text, table))
+            .count();
+        if person_tables == 0 || sql::ACROSS_PEOPLE.contains(name) {
+            continue;
+        }
+        let by_person = text.contains("person = any($1::bigint[])")
+            || text.contains("person = $1::bigint")
+            || text.contains("person = k.person")
+            || text.starts_with("insert into");
+        assert!(by_person, "{name} does not name the person: {text}");
+        // Two tables about people are joined by the person, or not at all.
+        if text.contains("exists") {
+            assert!(text.contains("c.person = i.person"), "{name}");
+        }
+    }
+    for name in sql::ACROSS_PEOPLE {
+        assert!(sql::ALL.iter().any(|(other, _)| other == name), "{name}");
+    }
+}
+
+/// Whether a statement reads or writes this table.
+fn names(text: &str, table: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .collect::<Vec<_>>()
+        .windows(2)
+        .any(|pair| ["from", "join", "into", "update"].contains(&pair[0]) && pair[1] == table)
+}

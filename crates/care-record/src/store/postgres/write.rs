@@ -284,7 +284,10 @@ fn deliveries<'a>(pipeline: &mut Pipeline<'a>, changes: &'a Changes<'_>) -> Resu
         sql::PUT_DELIVERY_BODIES,
         values![
             numbers,
-            packed.clone().map(|row| row.form as i32).collect::<Vec<_>>(),
+            packed
+                .clone()
+                .map(|row| row.form as i32)
+                .collect::<Vec<_>>(),
             packed
                 .clone()
                 .map(|row| row.bytes as i32)

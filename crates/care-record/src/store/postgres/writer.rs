@@ -33,13 +33,17 @@ const BATCH: usize = 256;
 const IDLE: Duration = Duration::from_millis(500);
 /// Tries of a batch that met another transaction, or lost its connection.
 const TRIES: u32 = 4;
+/// Between them, when the connection was lost.
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) type Answer<T> = Result<T, StoreError>;
+
+type Task = Box<dyn FnOnce(Option<&Link>) + Send>;
 
 enum Message {
     Commit(Box<Prepared>, SyncSender<Answer<Committed>>),
     /// Work on the writing connection, outside any batch; no connection, no work.
-    Task(Box<dyn FnOnce(Option<&Link>) + Send>),
+    Task(Task),
     Close,
 }
 
@@ -249,7 +253,10 @@ impl Room {
             };
             match failed.0 {
                 Fault::Again if tries < TRIES => {}
-                Fault::NotDurable if tries < TRIES => self.link = None,
+                Fault::NotDurable if tries < TRIES => {
+                    self.link = None;
+                    std::thread::sleep(PAUSE);
+                }
                 Fault::Full => {
                     self.signals.set(FULL);
                     return Err(failed);
@@ -264,10 +271,7 @@ impl Room {
         }
     }
 
-    fn attempt(
-        &mut self,
-        batch: &[&Prepared],
-    ) -> Result<Vec<Answer<Committed>>, (Fault, String)> {
+    fn attempt(&mut self, batch: &[&Prepared]) -> Result<Vec<Answer<Committed>>, (Fault, String)> {
         self.reconnect();
         let Some(link) = &self.link else {
             return Err((Fault::NotDurable, "PostgreSQL cannot be reached".into()));

@@ -14,6 +14,7 @@ mod row;
 pub(crate) mod scrub;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -98,11 +99,6 @@ impl SqliteStore {
         self.records.close();
         self.rows.close();
         self.writer.close();
-    }
-
-    /// What compresses the bodies.
-    pub fn codec(&self) -> &Codec {
-        &self.codec
     }
 
     /// Runs work on the writing connection, between batches.

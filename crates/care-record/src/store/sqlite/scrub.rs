@@ -4,34 +4,7 @@ use rusqlite::{Connection, Row};
 
 use super::fault::reading;
 use super::row::{ItemRow, item_columns};
-use crate::store::{Codec, StoreError};
-
-/// What a scrub saw.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CheckReport {
-    /// Current items.
-    pub items: u64,
-    /// Versions in history.
-    pub past_versions: u64,
-    /// Deliveries.
-    pub deliveries: u64,
-    /// People.
-    pub people: u64,
-    /// Audit entries.
-    pub entries: u64,
-    /// What is damaged, by table and key; at most a hundred. Empty when nothing is.
-    pub damage: Vec<String>,
-}
-
-const ENOUGH: usize = 100;
-
-impl CheckReport {
-    fn damaged(&mut self, what: String) {
-        if self.damage.len() < ENOUGH {
-            self.damage.push(what);
-        }
-    }
-}
+use crate::store::{CheckReport, Codec, StoreError};
 
 /// Checks every page, every seal, every digest and the counts.
 pub(crate) fn scrub(connection: &Connection, codec: &Codec) -> Result<CheckReport, StoreError> {

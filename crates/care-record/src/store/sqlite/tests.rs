@@ -4,9 +4,13 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::store::suite::{self, Engine, commit_of, everything, put};
-use crate::store::{Change, Put};
+use crate::store::{Change, Put, Upkeep};
 
 impl Engine for SqliteStore {
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
+    }
+
     fn headers_by(&self, person: PersonId, filter: &Filter) -> Vec<Header> {
         self.on_reader(|c| read_items::headers(c, person, filter))
             .expect("read")

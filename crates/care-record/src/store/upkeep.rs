@@ -1,0 +1,111 @@
+//! What an engine does besides keeping and reading the record: the log's signed states, dictionaries,
+//! and what the operator asks for. For the ledger, the jobs and the operations room only.
+
+use std::collections::BTreeMap;
+
+use care_core::audit::Hash;
+
+use super::body::Codec;
+use super::{Store, StoreError};
+
+/// An engine with its upkeep.
+pub(crate) trait Upkeep: Store {
+    /// Writes what waits and closes every connection; a second time does nothing.
+    fn close(&self);
+
+    /// Leaves of the audit log by number, from `from`, at most `limit`.
+    fn leaves(&self, from: u64, limit: u32) -> Result<Vec<(u64, Hash)>, StoreError>;
+
+    /// The newest signed state of the log.
+    fn newest_checkpoint(&self) -> Result<Option<KeptCheckpoint>, StoreError>;
+
+    /// Signed states greater than this, smallest first: size and note.
+    fn checkpoints_after(&self, size: u64) -> Result<Vec<(u64, String)>, StoreError>;
+
+    /// Keeps a signed state.
+    fn keep_checkpoint(&self, checkpoint: KeptCheckpoint) -> Result<(), StoreError>;
+
+    /// Takes away kept values that have ended; they were invisible already.
+    fn purge(&self, now_ms: i64) -> Result<usize, StoreError>;
+
+    /// Offers plain bodies of every kind to `samples`.
+    fn sample(&self, samples: &mut Samples) -> Result<(), StoreError>;
+
+    /// Keeps a dictionary and uses it from now on.
+    fn keep_dictionary(&self, kind: u16, trained_on: i64, content: &[u8])
+    -> Result<(), StoreError>;
+
+    /// Reads everything there is and compares it with its digests.
+    fn check(&self) -> Result<CheckReport, StoreError>;
+
+    /// Share of the database that is empty, in per cent.
+    fn empty_percent(&self) -> Result<u64, StoreError>;
+
+    /// Gives empty space back. Nothing is written meanwhile.
+    fn compact(&self) -> Result<(), StoreError>;
+}
+
+/// A signed state of the log, with what is needed to go on from it.
+pub(crate) struct KeptCheckpoint {
+    pub size: u64,
+    pub note: String,
+    pub frontier: Vec<u8>,
+}
+
+/// Plain bodies by kind, to learn dictionaries from.
+#[derive(Default)]
+pub(crate) struct Samples(pub BTreeMap<u16, Vec<Vec<u8>>>);
+
+impl Samples {
+    /// Bodies a dictionary learns from.
+    pub const EACH: usize = 2_000;
+    /// Bodies longer than this teach nothing about the short ones.
+    pub const LONGEST: i64 = 8 << 10;
+    /// Items looked at in one round; a kind that is rarer than this shows is not worth a dictionary.
+    pub const ITEMS_LOOKED_AT: i64 = 100_000;
+
+    /// Takes a packed body of a kind that has no dictionary yet, until there are enough.
+    pub fn take(
+        &mut self,
+        codec: &Codec,
+        kind: u16,
+        (form, bytes, body): (i64, i64, &[u8]),
+    ) -> Result<(), StoreError> {
+        if codec.has_dictionary(kind) {
+            return Ok(());
+        }
+        let samples = self.0.entry(kind).or_default();
+        if samples.len() < Self::EACH {
+            samples.push(codec.unpack(form, bytes, body)?);
+        }
+        Ok(())
+    }
+}
+
+/// What a scrub saw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Current items.
+    pub items: u64,
+    /// Versions in history.
+    pub past_versions: u64,
+    /// Deliveries.
+    pub deliveries: u64,
+    /// People.
+    pub people: u64,
+    /// Audit entries.
+    pub entries: u64,
+    /// What is damaged, by table and key; at most a hundred. Empty when nothing is.
+    pub damage: Vec<String>,
+}
+
+impl CheckReport {
+    /// Damage beyond this is counted no further.
+    const ENOUGH: usize = 100;
+
+    pub(super) fn damaged(&mut self, what: String) {
+        if self.damage.len() < Self::ENOUGH {
+            self.damage.push(what);
+        }
+    }
+}

@@ -134,7 +134,7 @@ async fn the_same_message_gets_the_same_answer_and_another_body_under_its_id_is_
     );
 }
 
-async fn feed(demo: &Demo, name: &str) -> String {
+pub async fn feed(demo: &Demo, name: &str) -> String {
     let pem = std::fs::read(demo.data.path().join(format!("demo-keys/{name}.pem")))
         .expect("the feed's key");
     let key = jsonwebtoken::EncodingKey::from_ec_pem(&pem).expect("a key");

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use care_core::hl7v2::split_messages;
 
-use crate::feeds::{ask, connect};
+use serde_json::json;
+
+use crate::feeds::{ask, connect, feed};
 use crate::rig::Demo;
 
 fn folder() -> Option<PathBuf> {
@@ -199,4 +201,64 @@ async fn what_was_received_and_not_used_waits_on_a_worklist() {
             .contains("MSA|AA|g1"),
         "the feed flows on"
     );
+}
+
+#[tokio::test]
+async fn fhir_that_cannot_be_used_waits_on_a_worklist_and_says_how_to_mend_it() {
+    let demo = Demo::start().await;
+    let token = feed(&demo, "feed-gp").await;
+    let http = reqwest::Client::new();
+    let about = |person: &str, when: &str| {
+        json!({
+            "resourceType": "Observation", "id": "o1", "status": "final", "code": { "text": "Pulse" },
+            "subject": { "reference": person }, "effectiveDateTime": when,
+        })
+        .to_string()
+    };
+    let person = json!({
+        "resourceType": "Patient", "id": "p1", "birthDate": "1980-01-01",
+        "name": [{ "family": "Test", "given": ["Person"] }],
+    });
+    let stu3 = json!({ "resourceType": "ProcedureRequest", "id": "s1" });
+    // Where, what, the status, words of the answer, and how many rows it leaves
+    let cases = [
+        (
+            "Observation/o1",
+            about("Patient/nobody", "2026-01-01"),
+            422,
+            "never sent",
+            1,
+        ),
+        ("ProcedureRequest/s1", stu3.to_string(), 422, "STU3", 1),
+        ("Patient/p1", person.to_string(), 201, "", 0),
+        (
+            "Observation/o1",
+            about("Patient/p1", "2999-01-01"),
+            201,
+            "",
+            1,
+        ),
+        (
+            "Patient/p1",
+            person.to_string().replace("1980-01-01", "the year 1980"),
+            422,
+            "YYYY",
+            1,
+        ),
+    ];
+    for (path, body, status, words, more) in cases {
+        let before = rows(&demo)["worklist"];
+        let request = http.put(format!("{}/fhir/R4/{path}", demo.base));
+        let request = request
+            .bearer_auth(&token)
+            .header("content-type", "application/fhir+json");
+        let answer = request.body(body.clone()).send().await.expect("an answer");
+        let got = answer.status().as_u16();
+        let said = answer.text().await.expect("a body");
+        assert!(
+            got == status && said.contains(words),
+            "{body}: {got} {said}"
+        );
+        assert_eq!(rows(&demo)["worklist"] - before, more, "{body}: {said}");
+    }
 }

@@ -50,19 +50,25 @@ done
 sync
 ledger="$work/ledger"
 : >"$ledger"
-"$bench" stream --mllp-port "$mllp" --messages 400000 --connections 8 --ledger "$ledger" >"$work/stream.log" 2>&1 &
+"$bench" stream --mllp-port "$mllp" --messages 100000 --connections 8 --ledger "$ledger" >"$work/stream.log" 2>&1 &
 stream=$!
+for _ in $(seq 600); do
+  [ -s "$ledger" ] && break
+  sleep 0.1
+done
 
 lost=0
 for cut in $(seq "$cuts"); do
   sleep "0.$((RANDOM % 700 + 200))"
   if ! kill -0 "$stream" 2>/dev/null; then echo "the senders ended early:"; cat "$work/stream.log" "$work/server.log"; exit 1; fi
   acknowledged=$(wc -l <"$ledger")
+  if [ "$acknowledged" -eq 0 ]; then echo "nothing was acknowledged before the cut, so nothing was shown"; exit 1; fi
   cp --reflink=always "$work/outer/disk.img" "$work/outer/clone.img"
   head -n "$acknowledged" "$ledger" >"$work/ledger-at-cut"
   mount -o loop "$work/outer/clone.img" "$work/clone"
   printf 'cut %2d: ' "$cut"
-  "$bench" reconcile "$work/clone/data" "$work/ledger-at-cut" 2>/dev/null | head -1 || lost=$((lost + 1))
+  found=$("$bench" reconcile "$work/clone/data" "$work/ledger-at-cut" 2>&1) || lost=$((lost + 1))
+  echo "${found%%$'\n'*}"
   umount "$work/clone"
   rm "$work/outer/clone.img"
 done

@@ -160,7 +160,7 @@ struct Measured {
 async fn measure(arguments: &Arguments, server: &Server, number: &str) -> anyhow::Result<Measured> {
     let port = server.port;
     let client = reqwest::Client::builder().cookie_store(true).build()?;
-    let record = open_record(&client, port, "district-nurse", number).await?;
+    let record = open_record(&client, port, "gp", number).await?;
     let address: Arc<str> = format!("{record}/{}", arguments.page).into();
     let mut bytes = 0;
     for _ in 0..20 {
@@ -282,7 +282,7 @@ async fn open_record(
         &base,
         &page,
         "Open record",
-        &[("reason", "not-present")],
+        &[("reason", "permission-today")],
     )
     .await?;
     let record = address
@@ -290,7 +290,7 @@ async fn open_record(
         .map(|(record, _)| record.to_owned());
     record
         .filter(|record| record.contains("/staff/record/"))
-        .context("the record did not open")
+        .with_context(|| format!("the record did not open: came to {address}"))
 }
 
 async fn submit(

@@ -181,6 +181,25 @@ fn an_error_says_where_and_how_to_mend_it_and_nothing_of_the_resource() {
 }
 
 #[test]
+fn sorting_what_has_no_whole_order_keeps_every_item() {
+    let moments: Vec<String> = (0..200)
+        .map(|n| match n % 4 {
+            0 => format!("@20{:02}", 10 + n % 7),
+            1 => format!("@20{:02}-{:02}", 10 + n % 5, 1 + n % 12),
+            2 => format!("@20{:02}-01-01T00:00:{:02}Z", 10 + n % 9, n % 60),
+            _ => format!("@20{:02}-01-01T{:02}:00:00", 10 + n % 3, n % 24),
+        })
+        .collect();
+    let bundle = json("{}");
+    for chunk in moments.chunks(50) {
+        let text = chunk.join(").combine(");
+        let text = text.replacen(").combine(", ".combine(", 1) + ")";
+        let count = format!("{text}.sort().count()");
+        assert_eq!(ask(&bundle, &count), Ok(chunk.len().to_string()));
+    }
+}
+
+#[test]
 fn strict_mode_knows_every_element() {
     let bundle = sample();
     let path = Path::parse("entry.resource.ofType(Patient).surname").expect("a path");

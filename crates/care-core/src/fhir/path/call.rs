@@ -299,14 +299,16 @@ impl<'a> Evaluator<'a> {
             keyed.push((keys, item));
         }
         self.charge(keyed.len().saturating_mul(8), at)?;
-        keyed.sort_by(|(left, _), (right, _)| {
+        type Keyed<'a> = (Vec<Option<Value<'a>>>, Value<'a>);
+        let order = |(left, _): &Keyed<'a>, (right, _): &Keyed<'a>| {
             let mut order = std::cmp::Ordering::Equal;
             for (place, (left, right)) in left.iter().zip(right).enumerate() {
                 let down = call.downwards.get(place) == Some(&true);
                 order = order.then_with(|| super::collections::key_order(left, right, down));
             }
             order
-        });
+        };
+        let keyed = super::collections::sorted(keyed, &order);
         Ok(keyed.into_iter().map(|(_, item)| item).collect())
     }
 

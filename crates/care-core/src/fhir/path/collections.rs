@@ -222,3 +222,31 @@ pub(super) fn key_order(
     };
     if down { order.reverse() } else { order }
 }
+
+/// Sorted, equal ones in their old order. The library's sort may panic where an order has gaps, as
+/// that of dates of different precision has; this one does not.
+pub(super) fn sorted<T>(mut items: Vec<T>, order: &impl Fn(&T, &T) -> Ordering) -> Vec<T> {
+    if items.len() < 2 {
+        return items;
+    }
+    let mut merged = Vec::with_capacity(items.len());
+    let right = items.split_off(items.len() / 2);
+    let mut left = sorted(items, order).into_iter().peekable();
+    let mut right = sorted(right, order).into_iter().peekable();
+    loop {
+        let takes_right = match (left.peek(), right.peek()) {
+            (Some(one), Some(other)) => order(other, one).is_lt(),
+            (one, other) => {
+                if one.is_none() && other.is_none() {
+                    return merged;
+                }
+                one.is_none()
+            }
+        };
+        merged.extend(if takes_right {
+            right.next()
+        } else {
+            left.next()
+        });
+    }
+}

@@ -26,3 +26,4 @@ mod mapping_v2;
 mod printed;
 mod samples;
 mod secondary_use;
+mod sections;

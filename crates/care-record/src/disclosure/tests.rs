@@ -242,6 +242,71 @@ fn a_visit_is_of_no_use_to_another_session_or_after_it_ended() {
 }
 
 #[test]
+fn a_user_sees_their_own_visits_and_nobody_elses() {
+    let world = World::new();
+    let door = world.door();
+    let ask = |limit| crate::MyAccessAsk {
+        limit,
+        ..crate::MyAccessAsk::default()
+    };
+    let first = open(&world, &nurse(), &Why::NotPresent).expect("opened");
+    let read = |visit: &str, request| door.section(&nurse(), visit, &request).map(|_| ());
+    read(&first.visit, SectionRequest::Allergies).expect("read");
+    world.clock.set(start() + 1.hours());
+    let second = open(&world, &nurse(), &Why::PermissionToday).expect("opened");
+    door.print(&nurse(), &second.visit, &SectionRequest::Summary)
+        .expect("printed");
+    // Read in the older visit after the newer one was opened
+    read(&first.visit, SectionRequest::Problems).expect("read");
+    let mine = door.my_access(&nurse(), &ask(10)).expect("told");
+    let told: Vec<_> = mine
+        .visits
+        .iter()
+        .map(|one| one.sections.join(" "))
+        .collect();
+    assert_eq!(told, ["summary", "allergies problems"]);
+    assert!(mine.visits[0].printed && !mine.visits[1].printed);
+    assert_eq!(mine.visits[1].why, "Direct care without the person present");
+    assert_eq!(
+        mine.visits[1].known.as_ref().expect("a person").names[0].family,
+        "OSEI"
+    );
+    let entry = world.last();
+    assert_eq!((entry.act, entry.page.as_str()), (Act::Find, "my-access"));
+    // The next page has the whole of the older visit
+    let one = door.my_access(&nurse(), &ask(1)).expect("told");
+    assert!(one.more);
+    let next = crate::MyAccessAsk {
+        before: Some(one.visits[0].entry),
+        ..ask(1)
+    };
+    let next = door.my_access(&nurse(), &next).expect("told");
+    assert_eq!(next.visits[0].sections, ["allergies", "problems"]);
+    assert!(!next.more);
+    // A mistake is reported once, by whoever made it, and ends the visit
+    let number = next.visits[0].entry;
+    let other = caller(Role::HospitalDoctor, "X9T01", "session-2");
+    assert!(
+        door.my_access(&other, &ask(10))
+            .expect("told")
+            .visits
+            .is_empty()
+    );
+    assert!(matches!(
+        door.report_mistake(&other, number),
+        Err(DisclosureError::NotThere)
+    ));
+    door.report_mistake(&nurse(), number).expect("reported");
+    assert!(world.last().flags.contains(&"self-reported".to_owned()));
+    assert!(matches!(
+        read(&first.visit, SectionRequest::Problems),
+        Err(DisclosureError::VisitEnded)
+    ));
+    let after = door.my_access(&nurse(), &ask(10)).expect("told");
+    assert!(after.visits[1].mistaken && !after.visits[0].mistaken);
+}
+
+#[test]
 fn a_choice_closes_a_record_that_is_open() {
     let world = World::new();
     let opened = open(&world, &nurse(), &Why::NotPresent).expect("opened");

@@ -81,13 +81,19 @@ impl Span {
 
     /// The days, as they stand in an address; nothing that was not a day is repeated.
     fn days(&self) -> (String, String) {
-        let text = |typed: &str| day(typed).map_or_else(String::new, |day| day.to_string());
+        let text = |typed: &str| {
+            day(typed).map_or_else(String::new, |day| day.strftime("%d-%b-%Y").to_string())
+        };
         (text(&self.from), text(&self.to))
     }
 }
 
+/// `02-Oct-2026`, as every page writes it; a day as the standards write it is taken too.
 fn day(typed: &str) -> Option<Date> {
-    typed.trim().parse().ok()
+    let typed = typed.trim();
+    Date::strptime("%d-%b-%Y", typed)
+        .or_else(|_| typed.parse())
+        .ok()
 }
 
 fn midnight(day: Date) -> Option<Timestamp> {
@@ -262,12 +268,13 @@ mod tests {
     fn a_span_takes_whole_days_and_nothing_that_is_not_a_day() {
         let span = Span {
             from: "2026-07-01".into(),
-            to: "2026-07-01".into(),
+            to: "01-Jul-2026".into(),
             ..Span::default()
         };
         let ask = span.ask(50);
         assert_eq!(ask.from, "2026-06-30T23:00:00Z".parse().ok());
         assert_eq!(ask.until, "2026-07-01T23:00:00Z".parse().ok());
+        assert_eq!(span.days(), ("01-Jul-2026".into(), "01-Jul-2026".into()));
         let odd = Span {
             from: "<b>".into(),
             ..Span::default()

@@ -97,8 +97,8 @@ fn day(typed: &str) -> Option<Date> {
 }
 
 fn midnight(day: Date) -> Option<Timestamp> {
-    let zone = TimeZone::get("Europe/London").ok()?;
-    Some(day.to_zoned(zone).ok()?.timestamp())
+    static LONDON: TimeZone = jiff::tz::get!("Europe/London");
+    Some(day.to_zoned(LONDON.clone()).ok()?.timestamp())
 }
 
 /// One row of C24.

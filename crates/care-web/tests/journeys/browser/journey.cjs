@@ -208,7 +208,7 @@ async function main () {
   await shape(page, 'the print view'); await axe(page, 'the print view'); await width(page, 'the print view'); await picture(page, 'c21-print')
   const sheet = await page.locator('.cc-sheet').innerText()
   check('a sheet names the person above and who printed it below',
-    /OSEI, Amara[\s\S]*Medicines[\s\S]*Allergies[\s\S]*Printed by Dr Ruth Sandover[\s\S]*Confidential/.test(sheet), sheet.slice(0, 300))
+    /^OSEI, Amara/.test(sheet) && /Printed by Dr Ruth Sandover.*Confidential/.test(sheet) && /Medicines[\s\S]*Allergies and reactions/.test(sheet), sheet.slice(0, 300))
   await page.emulateMedia({ media: 'print' })
   check('paper has no navigation', await page.locator('.cc-header').isHidden() && await page.locator('.cc-footer').isHidden())
   await page.emulateMedia({ media: 'screen' })

@@ -56,6 +56,7 @@ pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
 
 fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let config = args.place.configuration()?;
+    super::store::refuse_postgres(&config)?;
     let witness = args.witness.as_ref().unwrap_or(&config.record.witness);
     let report = ledger::verify(&config.record.data, Some(witness))?;
     let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
@@ -96,6 +97,7 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
 
 fn prove(args: &ProveArgs) -> anyhow::Result<ExitCode> {
     let config = args.place.configuration()?;
+    super::store::refuse_postgres(&config)?;
     let proof = ledger::prove(&config.record.data, args.entry)?;
     let entry = String::from_utf8_lossy(&proof.entry);
     if args.json {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{Place, TEMPLATE, print};
 use crate::app;
+use crate::config::Config;
 
 /// The store's upkeep. Stop the service first: one process at a time has the record. (The embedded
 /// engine needs no distributing; that command comes with PostgreSQL.)
@@ -79,8 +80,20 @@ fn would(args: &PlainArgs, what: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Commands on a closed record work on its file.
+pub(super) fn refuse_postgres(config: &Config) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        config.record.postgres.is_none(),
+        "this record lies in PostgreSQL and this command works on a file: the tables are brought up \
+         to date when the record opens; back up and restore with pg_dump or pgBackRest"
+    );
+    Ok(())
+}
+
 fn migrate(args: &PlainArgs) -> anyhow::Result<ExitCode> {
-    let data = args.place.configuration()?.record.data;
+    let config = args.place.configuration()?;
+    refuse_postgres(&config)?;
+    let data = config.record.data;
     if args.dry_run {
         return would(
             args,
@@ -97,7 +110,15 @@ fn migrate(args: &PlainArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn check(args: &PlainArgs) -> anyhow::Result<ExitCode> {
-    let report = operations::check(&args.place.configuration()?.record.data)?;
+    let config = args.place.configuration()?;
+    let report = if config.record.postgres.is_some() {
+        let record = app::open_record(&config)?;
+        let report = record.operations().check()?;
+        record.close();
+        report
+    } else {
+        operations::check(&config.record.data)?
+    };
     let value = json!({
         "ok": report.damage.is_empty(), "items": report.items, "past_versions": report.past_versions,
         "deliveries": report.deliveries, "people": report.people, "entries": report.entries, "damage": report.damage,
@@ -139,7 +160,9 @@ fn backup(args: &CopyArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn restore(args: &CopyArgs) -> anyhow::Result<ExitCode> {
-    let data = args.plain.place.configuration()?.record.data;
+    let config = args.plain.place.configuration()?;
+    refuse_postgres(&config)?;
+    let data = config.record.data;
     if args.plain.dry_run {
         return would(
             &args.plain,

@@ -106,16 +106,29 @@ impl Link {
         block_on(self.client.execute(&statement, values))
     }
 
-    /// Rows of several statements that are sent together.
+    /// Rows of several statements that are sent together and see one state of the record.
     pub fn query_all<const N: usize>(
         &self,
         asked: [(&'static str, &[Value<'_>]); N],
     ) -> Result<[Vec<Row>; N], Error> {
         let asked = asked.map(|(sql, values)| (sql, values.to_vec()));
-        let mut rows = self.query_list(&asked)?.into_iter();
-        Ok(std::array::from_fn(|_| {
-            rows.next().map(|(_, rows)| rows).unwrap_or_default()
-        }))
+        let mut statements = Vec::with_capacity(N);
+        for (sql, _) in &asked {
+            statements.push(self.statement(sql)?);
+        }
+        type Rows<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + 'a>>;
+        let plain = |sql| -> Rows<'_> {
+            Box::pin(async move { self.client.batch_execute(sql).await.map(|()| Vec::new()) })
+        };
+        let mut answers = vec![plain("BEGIN ISOLATION LEVEL REPEATABLE READ")];
+        for ((_, values), statement) in asked.iter().zip(&statements) {
+            answers.push(Box::pin(self.client.query(statement, values)));
+        }
+        // After a failed statement this ends the transaction all the same.
+        answers.push(plain("COMMIT"));
+        let rows: Result<Vec<_>, Error> = block_on(in_order(answers)).into_iter().collect();
+        let mut rows = rows?.into_iter().skip(1);
+        Ok(std::array::from_fn(|_| rows.next().unwrap_or_default()))
     }
 
     /// Rows of a list of statements that are sent together, each with its statement's text.

@@ -19,6 +19,10 @@ mod state;
 mod telemetry;
 mod viewer;
 
+/// Intake and pages allocate many small values on several threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs blocking work of the record away from the threads that serve sockets.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use care_core::audit::{Act, Entry, Outcome};
 use care_core::fhir::ResourceType;
-use care_core::labelling::{CodeLists, label};
+use care_core::labelling::{CodeLists, label_all};
 use care_core::mapping::{Draft, MapIssue, Mapped, Subject};
 use care_core::vocabulary::{Demographics, ItemId, OrganisationKind, PersonId};
 use jiff::Timestamp;
@@ -272,11 +272,12 @@ impl Filing<'_> {
             gp_sourced: self.sender.kind == OrganisationKind::Practice,
             received_at: self.received_at,
         };
-        for draft in drafts {
+        // Together, because a report and its results protect one another.
+        for labelled in label_all(drafts, self.sender.kind, self.lists) {
+            let draft = labelled.draft();
             let source_key = draft.source_key.clone();
             let tells_of_the_past =
                 has_happened(draft.resource_type, draft.body.text_at(&["status"]));
-            let labelled = label(draft, self.sender.kind, self.lists);
             let put = put_item(labelled, whose, resolver)?;
             if tells_of_the_past {
                 self.note_future(&put, filed);

@@ -224,3 +224,21 @@ fn eight_connections_of_one_hospital_keep_every_result_once() {
         .sum();
     assert_eq!(observations, 160);
 }
+
+#[test]
+fn a_report_is_held_back_with_the_sensitive_result_in_it() {
+    let world = World::new();
+    let rest = format!(
+        "{}OBR|1||L7|SWAB^Swab^LOCAL|||20261122090000\r\
+         OBX|1|ST|GRAM^Gram stain^LOCAL||Pus cells seen||||||F\r\
+         OBX|2|ST|CT^Chlamydia trachomatis DNA^LOCAL||Detected||||||F\r",
+        pid("555", AMARA, "Osei")
+    );
+    accepted(&world, &message("ORU^R01", "77", "0905", &rest));
+    let person = world.by_number(AMARA).expect("known");
+    let read = world.read(person).join("\n");
+    for part in ["Detected", "Chlamydia", "DiagnosticReport"] {
+        assert!(!read.contains(part), "{part} is shown");
+    }
+    assert!(read.contains("Pus cells"), "the other result is shown");
+}

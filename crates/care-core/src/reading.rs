@@ -170,15 +170,31 @@ impl<'a> Node<'a> {
     }
 }
 
+/// Reads one object.
+pub(crate) fn read_one<T>(
+    text: &str,
+    read: impl FnOnce(&Node<'_>) -> Result<T, EvaluateError>,
+) -> Result<T, EvaluateError> {
+    let value: Value = parse(text)?;
+    read(&Node {
+        value: Some(&value),
+        place: String::new(),
+    })
+}
+
+fn parse(text: &str) -> Result<Value, EvaluateError> {
+    serde_json::from_str(text).map_err(|error| EvaluateError::NotJson {
+        line: error.line(),
+        column: error.column(),
+    })
+}
+
 /// Answers one object, or each object of a list, in order. An `id` is copied to its answer.
 pub(crate) fn answer_each<T: Serialize>(
     text: &str,
     answer: impl Fn(&Node<'_>) -> Result<T, EvaluateError>,
 ) -> Result<String, EvaluateError> {
-    let value: Value = serde_json::from_str(text).map_err(|error| EvaluateError::NotJson {
-        line: error.line(),
-        column: error.column(),
-    })?;
+    let value = parse(text)?;
     let one = |value: &Value, place: String| {
         let node = Node {
             value: Some(value),

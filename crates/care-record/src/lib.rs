@@ -26,9 +26,10 @@ pub use choices::{
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
 pub use disclosure::{
-    Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError, Explained, FhirAsk,
-    FhirPage, FhirResource, Found, FoundPerson, Ground, MyAccess, MyAccessAsk, MyVisit,
-    NumberProblem, Opened, Page, RecentPerson, Refusal, Stated, Stopped, VisitFacts, Why,
+    ChoiceTold, Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError, Explained,
+    FhirAsk, FhirPage, FhirResource, Found, FoundPerson, Ground, Look, LookKind, MyAccess,
+    MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnRecord, OwnSource, Page, RecentPerson,
+    Refusal, Stated, Stopped, VisitFacts, Why,
 };
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{

@@ -6,6 +6,8 @@ use anyhow::Context;
 use care_record::{Clock, Engine, Options, Record, SystemClock};
 
 use crate::config::Config;
+use crate::portal::Drafts;
+use crate::public::Content;
 use crate::signin::SignIn;
 use crate::signin::demo_identity::DemoIdentity;
 use crate::signin::tokens::Tokens;
@@ -50,7 +52,10 @@ pub fn open_at(
     let record = open_record_at(&config, clock.clone())?;
     let tokens = Tokens::open(&config)?;
     let signin = SignIn::new(tokens, demo).context("the HTTPS client did not start")?;
+    let content = Content::open(config.content.as_deref())?;
     Ok(Arc::new(AppState {
+        content,
+        drafts: Drafts::default(),
         clock,
         directory: Arc::new(config.directory()),
         sessions: record.sessions(),

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use care_record::{Clock, Directory, Record, Sessions};
 
 use crate::config::Config;
+use crate::portal::Drafts;
+use crate::public::Content;
 use crate::signin::SignIn;
 use crate::telemetry::Metrics;
 
@@ -14,6 +16,10 @@ use crate::telemetry::Metrics;
 pub struct AppState {
     /// The configuration.
     pub config: Config,
+    /// What the public pages say of this deployment.
+    pub content: Content,
+    /// Choices that people are making and have not confirmed.
+    pub drafts: Drafts,
     /// The only clock.
     pub clock: Arc<dyn Clock>,
     /// The organisations that take part.

@@ -226,7 +226,8 @@ fn list(categories: CategorySet) -> String {
     }
 }
 
-fn in_plain_words(category: Category) -> &'static str {
+/// A category as the person whose record it is would say it.
+pub fn in_plain_words(category: Category) -> &'static str {
     match category {
         Category::Demographics => "your name and birth date",
         Category::Location => "your address and phone",

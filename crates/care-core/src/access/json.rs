@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::reading::{Node, answer_each};
+use crate::reading::{Node, answer_each, read_one};
 use crate::vocabulary::{Category, CategorySet, Purpose, Role, Sensitivity};
 
 use super::facts::{
@@ -34,6 +34,25 @@ pub fn evaluate(text: &str) -> Result<String, EvaluateError> {
 /// [`evaluate`] reads back gives the same decision.
 pub fn record(facts: &Facts, settings: &Settings) -> String {
     recorded(facts, settings).to_string()
+}
+
+/// The sentence of the person's own log for a decision whose facts [`record`] wrote: see
+/// [`super::explain_to_the_person`].
+///
+/// Errors: as [`evaluate`]'s.
+pub fn explain_recorded(
+    text: &str,
+    viewer: &str,
+    place: &str,
+    seen: CategorySet,
+) -> Result<String, EvaluateError> {
+    let (facts, settings) = read_one(text, |node| {
+        Ok((facts(node)?, settings(&node.member("deployment_policy")?)?))
+    })?;
+    let decision = decide(&facts, &settings);
+    Ok(super::explain_to_the_person(
+        &decision, &facts, viewer, place, seen,
+    ))
 }
 
 #[derive(Serialize)]

@@ -17,7 +17,7 @@ mod rules;
 mod settings;
 
 pub use decision::{Decision, Flag, Outcome, POLICY_VERSION, Reason, Step, Trace, View};
-pub use explain::{denial_wording, explain_to_staff, explain_to_the_person};
+pub use explain::{denial_wording, explain_to_staff, explain_to_the_person, in_plain_words};
 pub use facts::{
     BreakGlass, Capacity, Choice, ChoiceState, ChoiceStatus, Facts, Justification, Life,
     OrganisationCode, Origin, Patient, Permission, Relationship, User, Warrant,

@@ -13,9 +13,10 @@ use care_core::vocabulary::PersonId;
 pub(crate) use choice::strictest;
 pub use choice::{Choice, ChoiceStatus, ConnectCareChoice, UnreadableChoice};
 
+use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::identity;
-use crate::store::{Change, Commit, Store, StoreError};
+use crate::store::{Change, Commit, NewWorklist, Store, StoreError};
 
 /// Records and reads choices.
 #[derive(Clone)]
@@ -61,6 +62,47 @@ impl Choices {
                 person: person.person,
                 choice: choice.to_bytes(),
             }],
+            entry,
+            more_entries: Vec::new(),
+        })?;
+        Ok(())
+    }
+
+    /// Records what a signed-in person decided for themselves, or for the person they act for, with
+    /// the reference they keep and the case that gets them their confirmation. It holds from the
+    /// moment this returns.
+    pub fn record_online(
+        &self,
+        person: PersonId,
+        choice: &Choice,
+        caller: &Caller,
+        reference: &str,
+        confirmation: &str,
+    ) -> Result<(), ChoicesError> {
+        let person = identity::answering(&*self.store, person)?.ok_or(ChoicesError::NobodyThere)?;
+        let now = self.clock.now();
+        let mut entry = Entry::new(now, Act::Choice, Outcome::Success, &caller.user.id);
+        entry.who_name.clone_from(&caller.user.name);
+        entry.role = caller.user.role.code().to_owned();
+        entry.organisation = caller.user.organisation.as_str().to_owned();
+        entry.person = Some(person.person);
+        entry.detail = format!("{}; reference {reference}", choice.summary());
+        let case = serde_json::json!({ "reference": reference, "confirm by": confirmation });
+        self.store.commit(Commit {
+            changes: vec![
+                Change::Choice {
+                    person: person.person,
+                    choice: choice.to_bytes(),
+                },
+                Change::Worklist(NewWorklist {
+                    kind: "choice-confirmation".to_owned(),
+                    feed: String::new(),
+                    delivery: None,
+                    person: Some(person.person),
+                    opened_at: now,
+                    detail: case.to_string().into_bytes(),
+                }),
+            ],
             entry,
             more_entries: Vec::new(),
         })?;

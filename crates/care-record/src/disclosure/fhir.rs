@@ -85,6 +85,7 @@ impl Disclosure {
     ) -> Answer<Disclosed<FhirResource>> {
         let gathered = self.asked(caller, ask, id, "GET Patient")?;
         let mut entry = decided_entry(self.now(), Act::ApiRead, caller, &gathered);
+        entry.trace.push(self.recorded(&gathered));
         entry.page = "GET Patient".to_owned();
         entry.items = vec![format!("Patient/{}", gathered.person)];
         let resource = self.patient_resource(&gathered);
@@ -114,6 +115,7 @@ impl Disclosure {
             .store
             .version(gathered.person, view, (resource_type, item), None)?;
         let mut entry = decided_entry(self.now(), Act::ApiRead, caller, &gathered);
+        entry.trace.push(self.recorded(&gathered));
         entry.page = page;
         let Some(body) = found else {
             entry.detail = "none found".to_owned();
@@ -174,6 +176,7 @@ impl Disclosure {
             .map(|one| (one.resource_type, one.item))
             .collect();
         let mut entry = decided_entry(self.now(), Act::ApiRead, caller, &gathered);
+        entry.trace.push(self.recorded(&gathered));
         entry.page = page_name;
         entry.items = chosen.iter().map(|header| item_name(header)).collect();
         for body in self.inner.store.bodies(gathered.person, view, &wanted)? {
@@ -218,6 +221,7 @@ impl Disclosure {
             .is_some_and(|only| gathered.number() != Some(only));
         let provisional = super::gather::has_flag(&gathered.row, crate::identity::PROVISIONAL);
         let mut entry = decided_entry(self.now(), Act::ApiRead, caller, &gathered);
+        entry.trace.push(self.recorded(&gathered));
         entry.page = page.to_owned();
         if other_person || provisional {
             entry.outcome = Outcome::Denied;

@@ -13,6 +13,7 @@ mod find;
 mod gather;
 mod handles;
 mod marks;
+mod own;
 mod patient;
 mod read;
 mod redact;
@@ -20,6 +21,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 mod visits;
+mod who_looked;
 
 use std::sync::Arc;
 
@@ -34,9 +36,11 @@ pub use disclosed::Disclosed;
 pub use explain::Explained;
 pub use fhir::{FhirAsk, FhirPage, FhirResource};
 pub use find::{Details, Found, FoundPerson, NumberProblem};
+pub use own::{OwnCase, OwnRecord, OwnSource};
 pub use read::{Page, VisitFacts};
 pub use refusal::Refusal;
 pub use visits::{Confirm, ConfirmState, Opened, RecentPerson};
+pub use who_looked::{ChoiceTold, Look, LookKind};
 
 use crate::caller::Caller;
 use crate::record::Inner;

@@ -518,3 +518,83 @@ fn nothing_is_shown_when_its_entry_cannot_be_written() {
         .section(&nurse(), &opened.visit, &SectionRequest::Summary);
     assert!(matches!(answer, Err(DisclosureError::Unavailable(_))));
 }
+
+fn amara() -> Caller {
+    let mut caller = caller(Role::Patient, "X9P01", "session-own");
+    caller.user.own_number = care_core::vocabulary::NhsNumber::parse(AMARA).ok();
+    caller
+}
+
+#[test]
+fn the_person_sees_who_looked_at_what_and_why_at_once_and_nobody_else_sees_it() {
+    let world = World::new();
+    let door = world.door();
+    let opened = open(&world, &nurse(), &Why::PermissionToday).expect("opened");
+    door.section(&nurse(), &opened.visit, &SectionRequest::Allergies)
+        .expect("a page");
+    let looks = door.who_looked(&amara(), start()).expect("told");
+    let look = &looks[0];
+    assert_eq!(look.kind, crate::LookKind::Opened);
+    assert_eq!(look.place, "X9T01 full name");
+    assert_eq!(
+        look.why,
+        "A hospital nurse at X9T01 full name saw your name and birth date and your allergies \
+         because you are an inpatient there and you gave permission."
+    );
+    assert!(!look.printed && !look.own);
+    // The looking is an entry too, marked as the person's own.
+    assert_eq!(world.last().page, "own who-looked");
+    let again = door.who_looked(&amara(), start()).expect("told");
+    assert!(again.iter().any(|look| look.own));
+    // Who is not the person, or has no number, is told nothing.
+    for other in [nurse(), caller(Role::Patient, "X9P01", "s")] {
+        assert!(matches!(
+            door.who_looked(&other, start()),
+            Err(DisclosureError::NotThere)
+        ));
+    }
+}
+
+#[test]
+fn a_refused_attempt_is_told_with_its_reason_and_one_who_objected_still_sees_the_list() {
+    let world = World::new();
+    object(&world, ConnectCareChoice::Objected);
+    let refused = open(&world, &nurse(), &Why::PermissionToday);
+    assert_eq!(refused, Err(Refusal::NotAvailable));
+    let looks = world.door().who_looked(&amara(), start()).expect("told");
+    let look = looks
+        .iter()
+        .find(|look| look.kind == crate::LookKind::Refused)
+        .expect("the attempt");
+    assert_eq!(
+        look.why,
+        "A hospital nurse at X9T01 full name asked to see your record and could not, because you \
+         chose not to share it."
+    );
+    let made = world.door().choices_made(&amara()).expect("told");
+    assert_eq!(
+        (made[0].said, made[0].channel.as_str()),
+        ("not-shared", "telephone")
+    );
+}
+
+#[test]
+fn i_do_not_recognise_this_opens_a_case_only_about_an_entry_of_ones_own() {
+    let world = World::new();
+    open(&world, &nurse(), &Why::PermissionToday).expect("opened");
+    let looks = world.door().who_looked(&amara(), start()).expect("told");
+    let entry = looks[0].entry;
+    let case = crate::OwnCase::NotRecognised(entry);
+    let reference = world
+        .door()
+        .own_case(&amara(), case, "I was at home")
+        .expect("opened");
+    let store = &world.record.inner().store;
+    let rows = store
+        .worklist(Some("not-recognised"), None, 10)
+        .expect("rows");
+    let detail = String::from_utf8_lossy(&rows[0].detail).into_owned();
+    assert!(detail.contains(reference.as_str()), "{detail}");
+    let other = crate::OwnCase::NotRecognised(9_999);
+    assert!(world.door().own_case(&amara(), other, "").is_err());
+}

@@ -167,6 +167,7 @@ impl Disclosure {
         let gathered = self.gather(caller, person, &asked)?;
         let mut entry = decided_entry(now, Act::OpenVisit, caller, &gathered);
         entry.detail = stated_reason(why);
+        entry.trace.push(self.recorded(&gathered));
         if gathered.decision.view().is_none() {
             return Err(self.refuse(&gathered, entry));
         }

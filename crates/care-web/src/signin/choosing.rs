@@ -16,7 +16,7 @@ use super::session::{cookie, digest_of, random_text};
 use crate::problem::Problem;
 use crate::state::{AppState, Shared};
 
-const COOKIE: &str = "connect-care-choosing";
+pub(super) const COOKIE: &str = "connect-care-choosing";
 const MINUTES: i64 = 10;
 const AT_MOST: usize = 10_000;
 

@@ -18,8 +18,8 @@ use axum::routing::{get, post};
 use crate::state::Shared;
 
 pub use guard::guard;
-pub(crate) use session::random_text;
 pub use session::{Session, SignIn};
+pub(crate) use session::{is_own_path, random_text};
 pub use tokens::Bearer;
 
 /// The addresses of signing in and out. Those of the demonstration's provider are there only in the

@@ -35,7 +35,7 @@ use super::{choosing, guard};
 use crate::problem::Problem;
 use crate::state::{AppState, Shared};
 
-const COOKIE: &str = "connect-care-signing-in";
+pub(super) const COOKIE: &str = "connect-care-signing-in";
 const MINUTES: i64 = 10;
 const AT_MOST: usize = 10_000;
 const ANSWER_BYTES: usize = 1 << 20;

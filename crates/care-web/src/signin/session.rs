@@ -174,6 +174,27 @@ impl AppState {
             .map_err(Problem::unavailable)
     }
 
+    /// Every cookie this program sets: its name, what it is for, and how long it stays.
+    pub(crate) fn cookies(&self) -> [(&'static str, &'static str, &'static str); 3] {
+        [
+            (
+                self.session_cookie(),
+                "Keeps you logged in",
+                "Until you log out or close the browser",
+            ),
+            (
+                super::oidc::COOKIE,
+                "Links your log in to this browser while you log in",
+                "10 minutes",
+            ),
+            (
+                super::choosing::COOKIE,
+                "Links your choice of role to this browser while you log in",
+                "10 minutes",
+            ),
+        ]
+    }
+
     pub(super) fn session_cookie(&self) -> &'static str {
         // A browser keeps a `__Host-` cookie only when it came over TLS.
         if self.config.secure() {
@@ -265,7 +286,7 @@ fn to_sign_in(method: &Method, path: &str) -> Redirect {
 }
 
 /// A path of ours, safe to send a browser to.
-pub(super) fn is_own_path(path: &str) -> bool {
+pub(crate) fn is_own_path(path: &str) -> bool {
     path.starts_with('/')
         && !path.starts_with("//")
         && path

@@ -1,0 +1,180 @@
+//! A person's own record, or that of somebody they act for: what is shared, by whom, and what they
+//! may ask of us. Nothing clinical is in it.
+//!
+//! The rules decide as they do for everybody: purpose `self_view` or `proxy_view`.
+
+use care_core::audit::{Act, Entry};
+use care_core::vocabulary::{Demographics, OdsCode, PersonId, Role};
+use jiff::Timestamp;
+
+use super::asking::Why;
+use super::gather::Gathered;
+use super::{Answer, Disclosed, Disclosure, DisclosureError, decided_entry, handles};
+use crate::caller::Caller;
+use crate::choices::Choice;
+use crate::store::{Change, NewWorklist};
+
+/// What the person's own pages show.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnRecord {
+    /// Who, by our opaque key.
+    pub person: PersonId,
+    /// Name and birth date.
+    pub known: Demographics,
+    /// Age in whole years, where the birth date is known.
+    pub age_years: Option<u32>,
+    /// Somebody acts for them.
+    pub acting_for: bool,
+    /// The choice that holds; `None` where none was ever made.
+    pub choice: Option<Choice>,
+    /// A choice is kept and cannot be read: nobody sees the record until it is mended.
+    pub choice_unreadable: bool,
+    /// Every source, in the order of the configuration.
+    pub sources: Vec<OwnSource>,
+}
+
+/// One organisation that shares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSource {
+    /// Its code.
+    pub code: OdsCode,
+    /// Its name.
+    pub name: String,
+    /// Its phone number.
+    pub phone: String,
+    /// What it shares, in plain words.
+    pub shares: Vec<String>,
+    /// What it leaves out, in plain words.
+    pub leaves_out: Vec<String>,
+    /// How often it sends, at the latest, in minutes.
+    pub agreed_interval_minutes: u32,
+    /// False while it is not connected.
+    pub connected: bool,
+    /// When it last sent anything.
+    pub last_received: Option<Timestamp>,
+    /// It holds something about this person.
+    pub holds_something: bool,
+}
+
+/// What a person may ask us to look into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnCase {
+    /// "I do not recognise this", about the entry of this number.
+    NotRecognised(u64),
+    /// "Please call me about my choice."
+    CallAboutChoice,
+}
+
+impl Disclosure {
+    /// The person's own record, or that of the person they act for.
+    pub fn own(&self, caller: &Caller, page: &str) -> Answer<Disclosed<OwnRecord>> {
+        let (gathered, entry) = self.own_person(caller, page)?;
+        let kept = gathered.row.choice.as_deref().map(Choice::from_bytes);
+        let own = OwnRecord {
+            person: gathered.person,
+            known: gathered.known.clone(),
+            age_years: gathered.facts.patient.age_years,
+            acting_for: caller.user.role == Role::Proxy,
+            choice_unreadable: matches!(kept, Some(Err(_))),
+            choice: kept.and_then(Result::ok),
+            sources: self.own_sources(&gathered)?,
+        };
+        self.disclose(Vec::new(), entry, own)
+    }
+
+    /// Opens a case about the person's own record and gives its reference; `said` is what they wrote.
+    pub fn own_case(
+        &self,
+        caller: &Caller,
+        case: OwnCase,
+        said: &str,
+    ) -> Answer<Disclosed<String>> {
+        let (gathered, mut entry) = self.own_person(caller, "case")?;
+        let reference = reference()?;
+        let (kind, about) = match case {
+            OwnCase::NotRecognised(number) => {
+                let about = self.entry_about(&gathered, number)?;
+                (
+                    "not-recognised",
+                    serde_json::json!({
+                        "entry": number, "who": about.who, "role": about.role,
+                        "organisation": about.organisation, "visit": about.visit,
+                    }),
+                )
+            }
+            OwnCase::CallAboutChoice => ("call-about-choice", serde_json::Value::Null),
+        };
+        let detail = serde_json::json!({
+            "reference": reference, "said": said, "about": about, "asked by": caller.user.id,
+        });
+        entry.act = Act::Worklist;
+        entry.detail = format!("{kind} case {reference} opened");
+        let change = Change::Worklist(NewWorklist {
+            kind: kind.to_owned(),
+            feed: String::new(),
+            delivery: None,
+            person: Some(gathered.person),
+            opened_at: self.now(),
+            detail: detail.to_string().into_bytes(),
+        });
+        self.disclose(vec![change], entry, reference)
+    }
+
+    /// Whom a patient or proxy is there for, decided by the rules, with the entry to write.
+    pub(super) fn own_person(&self, caller: &Caller, page: &str) -> Answer<(Gathered, Entry)> {
+        let number = match caller.user.role {
+            Role::Patient => caller.user.own_number,
+            Role::Proxy => caller.user.family_numbers.first().copied(),
+            _ => None,
+        };
+        let number = number.ok_or(DisclosureError::NotThere)?;
+        let person = self.holder(number)?.ok_or(DisclosureError::NotThere)?;
+        // The role makes this a view of oneself or for somebody; nobody is asked for permission.
+        let gathered = self.gather(caller, person, &Why::NotPresent.asked(caller.user.role))?;
+        let mut entry = decided_entry(self.now(), Act::View, caller, &gathered);
+        entry.page = format!("own {page}");
+        if gathered.decision.view().is_none() {
+            return Err(self.refuse(&gathered, entry));
+        }
+        Ok((gathered, entry))
+    }
+
+    fn own_sources(&self, gathered: &Gathered) -> Answer<Vec<OwnSource>> {
+        let view = gathered.decision.view();
+        let activity = self
+            .inner
+            .store
+            .source_activity(view.map(|view| (gathered.person, view)))?;
+        let own = |source: &crate::directory::Source| {
+            let organisation = &source.organisation;
+            let seen = activity.iter().find(|one| one.source == organisation.ods);
+            OwnSource {
+                code: organisation.ods.clone(),
+                name: organisation.name.clone(),
+                phone: organisation.phone.clone(),
+                shares: source.shares.clone(),
+                leaves_out: source.leaves_out.clone(),
+                agreed_interval_minutes: source.agreed_interval_minutes,
+                connected: source.connected,
+                last_received: seen.and_then(|one| one.last_received),
+                holds_something: seen.is_some_and(|one| one.items > 0),
+            }
+        };
+        Ok(self.inner.directory.sources().iter().map(own).collect())
+    }
+}
+
+/// A reference to read out over the phone: eight characters, no two alike.
+fn reference() -> Result<String, getrandom::Error> {
+    let handle = handles::fresh()?.to_uppercase();
+    let (first, rest) = handle.split_at(handle.len().min(4));
+    let (second, _) = rest.split_at(rest.len().min(4));
+    Ok(format!("{first}-{second}"))
+}
+
+impl Disclosure {
+    /// A fresh reference for a choice that is about to be recorded.
+    pub fn fresh_reference(&self) -> Answer<String> {
+        Ok(reference()?)
+    }
+}

@@ -1,0 +1,139 @@
+//! The words of one deployment that must not disagree: one TOML file, read once at the start.
+
+use std::path::Path;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+/// The file the program carries: the demonstration's.
+const SHIPPED: &str = include_str!("../../content/demonstration.toml");
+
+/// What the public pages say of a deployment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// The service's name.
+    pub name: String,
+    /// Where it serves.
+    pub area: String,
+    /// The year it began.
+    pub started: u16,
+    /// Who is responsible for the data.
+    pub responsible: String,
+    /// How to reach the team.
+    pub contact: Contact,
+    /// The national data opt-out.
+    pub national: National,
+    /// Whom to complain to after us.
+    pub regulator: Regulator,
+    /// What the deployment decided.
+    pub policy: Policy,
+    /// When the pages were looked at.
+    pub review: Review,
+}
+
+/// How to reach the team.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    /// Its name.
+    pub team: String,
+    /// Phone.
+    pub phone: String,
+    /// When somebody answers.
+    pub hours: String,
+    /// Email.
+    pub email: String,
+    /// The number for text relay.
+    pub relay: String,
+    /// Postal address, a part a line.
+    pub address: Vec<String>,
+    /// Where complaints go.
+    pub complaints: String,
+    /// Within how many working days a case is answered.
+    pub reply_days: u16,
+}
+
+/// The national data opt-out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct National {
+    /// Phone.
+    pub phone: String,
+    /// When somebody answers.
+    pub hours: String,
+    /// The address of the online service.
+    pub address_online: String,
+}
+
+/// Whom to complain to after us.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Regulator {
+    /// Its name.
+    pub name: String,
+    /// Its phone.
+    pub phone: String,
+}
+
+/// What the deployment decided.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// "Who has looked" names members of staff.
+    pub show_staff_names: bool,
+    /// How long the access log is kept.
+    pub log_kept: String,
+}
+
+/// When the pages were looked at.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Review {
+    /// Last.
+    pub last: String,
+    /// Next.
+    pub next: String,
+    /// When accessibility was tested.
+    pub tested: String,
+}
+
+impl Content {
+    /// The content of this file, or the one the program carries.
+    pub fn open(file: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(file) = file else {
+            return Self::read(SHIPPED);
+        };
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("the content file {} cannot be read", file.display()))?;
+        Self::read(&text).with_context(|| format!("the content file {}", file.display()))
+    }
+
+    fn read(text: &str) -> anyhow::Result<Self> {
+        toml::from_str(text).context(
+            "the content of the public pages is not complete; see content/demonstration.toml",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_phone_number_of_the_content_is_the_programmes_in_the_directory() {
+        let content = Content::open(None).expect("it reads");
+        let programme = care_synthetic::organisations()
+            .iter()
+            .find(|one| one.kind == "programme")
+            .expect("a programme");
+        assert_eq!(content.contact.phone, programme.phone);
+        assert_eq!(content.contact.relay, format!("18001 {}", programme.phone));
+    }
+
+    #[test]
+    fn a_content_file_that_misses_something_is_refused() {
+        let without = SHIPPED.replace("hours =", "house =");
+        assert!(Content::read(&without).is_err());
+    }
+}

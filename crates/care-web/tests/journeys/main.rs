@@ -12,6 +12,7 @@ mod cast;
 mod cli;
 mod feeds;
 mod pages;
+mod portal;
 mod rig;
 mod samples;
 mod signin;

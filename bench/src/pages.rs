@@ -319,9 +319,7 @@ async fn submit_for_address(
         .map(|rest| rest.split("</form>").next().unwrap_or(rest))
         .find(|form| form.contains(button))
         .with_context(|| format!("a form with {button}"))?;
-    let action = attribute(form, "action")
-        .context("the form's action")?
-        .replace("&amp;", "&");
+    let action = attribute(form, "action").context("the form's action")?;
     let address = if action.starts_with("http") {
         action
     } else {
@@ -369,5 +367,21 @@ async fn submit_for_address(
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let begin = tag.find(&format!(" {name}=\""))? + name.len() + 3;
     let rest = tag.get(begin..)?;
-    Some(rest.split('"').next()?.to_owned())
+    Some(plain(rest.split('"').next()?))
+}
+
+/// A value without its HTML escapes.
+fn plain(text: &str) -> String {
+    [
+        ("&#x2f;", "/"),
+        ("&#x27;", "'"),
+        ("&quot;", "\""),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (escape, letter)| {
+        text.replace(escape, letter)
+    })
 }

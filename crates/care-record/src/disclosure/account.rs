@@ -67,6 +67,9 @@ struct During {
     mistaken: bool,
 }
 
+/// A visit of the user's own: the number of its first entry, that entry, and what followed.
+type OwnVisit = (u64, Entry, During);
+
 impl Disclosure {
     /// The visits of this user, newest first.
     pub fn my_access(&self, caller: &Caller, ask: &MyAccessAsk) -> Answer<Disclosed<MyAccess>> {
@@ -100,11 +103,7 @@ impl Disclosure {
     }
 
     /// The entries that opened visits, with what was done in each, newest first.
-    fn my_visits(
-        &self,
-        caller: &Caller,
-        ask: &MyAccessAsk,
-    ) -> Answer<(Vec<(u64, Entry, During)>, bool)> {
+    fn my_visits(&self, caller: &Caller, ask: &MyAccessAsk) -> Answer<(Vec<OwnVisit>, bool)> {
         let mut during: BTreeMap<String, During> = BTreeMap::new();
         let mut opened = Vec::new();
         let (mut before, mut read) = (None, 0);

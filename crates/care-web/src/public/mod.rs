@@ -197,7 +197,9 @@ fn words(categories: CategorySet) -> Vec<&'static str> {
 
 /// Who takes part, a kind at a time.
 async fn organisations(State(state): State<Shared>) -> Result<Response, Problem> {
-    let mut kinds: Vec<(&str, Vec<(&str, &str, bool)>)> = Vec::new();
+    /// Name, phone, and whether it sends.
+    type Member<'a> = (&'a str, &'a str, bool);
+    let mut kinds: Vec<(&str, Vec<Member<'_>>)> = Vec::new();
     for kind in OrganisationKind::ALL {
         let mut members: Vec<(&str, &str, bool)> = state
             .directory

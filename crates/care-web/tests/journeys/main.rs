@@ -4,7 +4,12 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::err_expect,
     reason = "a test that fails says so by panicking"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a journey looks from outside: it measures time and is told where to put pictures"
 )]
 
 mod api;

@@ -1,6 +1,7 @@
 //! Takes the compiled NHS front end from `node_modules` into the program: without its font rules
 //! (they load from another host and the font needs a licence), under names that hold a digest of the
-//! content, and compressed once here instead of on every request.
+//! content, and compressed once here instead of on every request. Takes in, as they are, the fonts and
+//! templates of documents.
 
 #![allow(
     clippy::disallowed_methods,
@@ -64,7 +65,66 @@ fn run() -> Result<(), String> {
             &bytes(&path)?,
         )?;
     }
-    list.finish()
+    list.finish()?;
+    documents(&crate_folder, &root)
+}
+
+/// The fonts of documents, each with its folder and file in its package: no package holds a font that
+/// we do not name here. One weight of the Chinese font, which alone is larger than all others.
+const FONTS: &[(&str, &str)] = &[
+    ("noto-sans", "400Regular/NotoSans_400Regular.ttf"),
+    ("noto-sans", "700Bold/NotoSans_700Bold.ttf"),
+    (
+        "noto-sans-arabic",
+        "400Regular/NotoSansArabic_400Regular.ttf",
+    ),
+    ("noto-sans-arabic", "700Bold/NotoSansArabic_700Bold.ttf"),
+    (
+        "noto-sans-bengali",
+        "400Regular/NotoSansBengali_400Regular.ttf",
+    ),
+    ("noto-sans-bengali", "700Bold/NotoSansBengali_700Bold.ttf"),
+    ("noto-sans-tamil", "400Regular/NotoSansTamil_400Regular.ttf"),
+    ("noto-sans-tamil", "700Bold/NotoSansTamil_700Bold.ttf"),
+    ("noto-sans-sc", "400Regular/NotoSansSC_400Regular.ttf"),
+];
+
+/// Writes the lists of fonts and templates that `documents` includes.
+fn documents(crate_folder: &Path, root: &Path) -> Result<(), String> {
+    let mut code = String::from("/// The files of the fonts.\nstatic FONTS: &[&[u8]] = &[\n");
+    for (package, file) in FONTS {
+        let path = root
+            .join("node_modules/@expo-google-fonts")
+            .join(package)
+            .join(file);
+        if !path.is_file() {
+            return Err(format!(
+                "the font {package} is not installed: run `npm ci` in the top folder"
+            ));
+        }
+        let _ = writeln!(code, "    include_bytes!({path:?}),");
+    }
+    code.push_str(
+        "];\n/// The templates: name and text.\nstatic TEMPLATES: &[(&str, &str)] = &[\n",
+    );
+    let folder = crate_folder.join("src/documents/templates");
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let listed = fs::read_dir(&folder).map_err(|why| format!("{}: {why}", folder.display()))?;
+    let mut names: Vec<String> = listed
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".typ"))
+        .collect();
+    names.sort_unstable();
+    for name in names {
+        let _ = writeln!(
+            code,
+            "    ({name:?}, include_str!({:?})),",
+            folder.join(&name)
+        );
+    }
+    code.push_str("];\n");
+    let out = PathBuf::from(variable("OUT_DIR")?).join("documents.rs");
+    fs::write(&out, code).map_err(|why| format!("{}: {why}", out.display()))
 }
 
 fn variable(name: &str) -> Result<String, String> {

@@ -9,6 +9,7 @@ mod app;
 mod cli;
 mod components;
 mod config;
+mod documents;
 mod feeds;
 mod fhir_api;
 mod health;

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod operations;
 mod record;
 mod sessions;
+mod staff;
 mod store;
 mod worklists;
 
@@ -40,4 +41,8 @@ pub use ledger::Ledger;
 pub use operations::Operations;
 pub use record::{Engine, OpenError, Options, Record};
 pub use sessions::{SessionError, SessionRecord, Sessions};
+pub use staff::{
+    By, GroupDetails, ImportProblem, ImportReport, ImportRow, Staff, StaffError, StaffGroup,
+    StaffRole, StaffRoleError, StaffUser, Standing, Suspension, UserDetails,
+};
 pub use worklists::{FeedSummary, OpenRow, Waiting, WorklistError, WorklistKind, Worklists};

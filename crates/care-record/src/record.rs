@@ -57,6 +57,8 @@ pub struct Options {
     pub settings: Settings,
     /// The key that signs the audit log's checkpoints; `None`: the data directory's own.
     pub signing_key: Option<SigningKey>,
+    /// Which group of the staff directory stands for which role.
+    pub group_roles: Vec<(String, crate::StaffRole)>,
     /// Bytes held back for the audit entries of reads when the disk is full. 0: none.
     pub reserve_bytes: u64,
 }
@@ -74,6 +76,7 @@ impl Options {
             witness: None,
             settings: Settings::default(),
             signing_key: None,
+            group_roles: Vec::new(),
             reserve_bytes: Tuning::default().reserve_bytes,
         }
     }
@@ -175,6 +178,8 @@ pub(crate) struct Inner {
     pub intake: crate::Intake,
     /// The settings of the access rules.
     pub settings: Settings,
+    /// Who may sign in, in which roles.
+    pub staff: crate::Staff,
     /// The engine itself, for upkeep.
     pub engine: Arc<dyn Upkeep>,
     /// The audit log's signed states.
@@ -232,6 +237,8 @@ impl Record {
         );
         let log = Log::open(engine.clone(), options.clock.clone(), &key, options.witness)?;
         let log = Arc::new(log);
+        let staff =
+            crate::Staff::open(engine.clone(), options.clock.clone(), &options.group_roles)?;
         let rounds = Rounds::start(engine.clone(), log.clone(), options.clock.clone());
         let rounds = rounds.map_err(|error| OpenError::Engine(Box::new(error)))?;
         Ok(Self {
@@ -241,6 +248,7 @@ impl Record {
                 clock: options.clock,
                 directory: options.registry,
                 settings: options.settings,
+                staff,
                 engine,
                 log,
                 data_directory: options.directory,
@@ -269,6 +277,11 @@ impl Record {
     /// Sign-in sessions.
     pub fn sessions(&self) -> crate::Sessions {
         crate::Sessions::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
+    /// The staff directory.
+    pub fn staff(&self) -> crate::Staff {
+        self.inner.staff.clone()
     }
 
     /// Takes deliveries in.

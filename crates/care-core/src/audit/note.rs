@@ -85,25 +85,8 @@ impl LogSigner {
 impl LogVerifier {
     /// Reads `name+id+key`.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
-        let mut fields = text.trim().splitn(3, '+');
-        let (Some(name), Some(id), Some(key)) = (fields.next(), fields.next(), fields.next())
-        else {
-            return Err(NoteError::Key);
-        };
-        let key = STANDARD.decode(key).map_err(|_| NoteError::Key)?;
-        let Some((&ED25519, key)) = key.split_first() else {
-            return Err(NoteError::Key);
-        };
-        let key: [u8; 32] = key.try_into().map_err(|_| NoteError::Key)?;
-        let this = Self {
-            name: name.to_owned(),
-            key: VerifyingKey::from_bytes(&key).map_err(|_| NoteError::Key)?,
-        };
-        if hex(&this.id()) == id {
-            Ok(this)
-        } else {
-            Err(NoteError::Key)
-        }
+        let (name, key) = parse_key(text, ED25519)?;
+        Ok(Self { name, key })
     }
 
     /// Which log.
@@ -112,14 +95,7 @@ impl LogVerifier {
     }
 
     fn id(&self) -> [u8; 4] {
-        let hash = Sha256::new()
-            .chain_update(self.name.as_bytes())
-            .chain_update([b'\n', ED25519])
-            .chain_update(self.key.as_bytes())
-            .finalize();
-        let mut id = [0; 4];
-        id.copy_from_slice(&hash[..4]);
-        id
+        key_id(&self.name, ED25519, &self.key)
     }
 
     /// The checkpoint of a note, once its signature was checked.
@@ -148,37 +124,63 @@ impl LogVerifier {
     }
 
     fn signed(&self, text: &str, line: &str) -> bool {
-        let Some((name, signature)) = line
-            .strip_prefix("— ")
-            .and_then(|line| line.split_once(' '))
-        else {
-            return false;
-        };
-        let Ok(signature) = STANDARD.decode(signature) else {
-            return false;
-        };
-        let Some((id, signature)) = signature.split_first_chunk::<4>() else {
-            return false;
-        };
-        name == self.name
-            && *id == self.id()
-            && Signature::from_slice(signature)
-                .is_ok_and(|signature| self.key.verify_strict(text.as_bytes(), &signature).is_ok())
+        signatures(line, &self.name, self.id())
+            .and_then(|bytes| Signature::from_slice(&bytes).ok())
+            .is_some_and(|signature| self.key.verify_strict(text.as_bytes(), &signature).is_ok())
     }
 }
 
 impl fmt::Display for LogVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![ED25519];
-        key.extend_from_slice(self.key.as_bytes());
-        write!(
-            f,
-            "{}+{}+{}",
-            self.name,
-            hex(&self.id()),
-            STANDARD.encode(key)
-        )
+        f.write_str(&print_key(&self.name, ED25519, &self.key))
     }
+}
+
+/// Reads a verifier key `name+id+key` of this algorithm.
+pub(super) fn parse_key(text: &str, algorithm: u8) -> Result<(String, VerifyingKey), NoteError> {
+    let mut fields = text.trim().splitn(3, '+');
+    let (Some(name), Some(id), Some(key)) = (fields.next(), fields.next(), fields.next()) else {
+        return Err(NoteError::Key);
+    };
+    let key = STANDARD.decode(key).map_err(|_| NoteError::Key)?;
+    let key: [u8; 32] = match key.split_first() {
+        Some((first, key)) if *first == algorithm => key.try_into().map_err(|_| NoteError::Key)?,
+        _ => return Err(NoteError::Key),
+    };
+    let key = VerifyingKey::from_bytes(&key).map_err(|_| NoteError::Key)?;
+    if hex(&key_id(name, algorithm, &key)) == id {
+        Ok((name.to_owned(), key))
+    } else {
+        Err(NoteError::Key)
+    }
+}
+
+/// The text form of a verifier key.
+pub(super) fn print_key(name: &str, algorithm: u8, key: &VerifyingKey) -> String {
+    let mut bytes = vec![algorithm];
+    bytes.extend_from_slice(key.as_bytes());
+    let id = hex(&key_id(name, algorithm, key));
+    format!("{name}+{id}+{}", STANDARD.encode(bytes))
+}
+
+/// The id of a key: the first four bytes of a hash over name, algorithm and key.
+pub(super) fn key_id(name: &str, algorithm: u8, key: &VerifyingKey) -> [u8; 4] {
+    let hash = Sha256::new()
+        .chain_update(name.as_bytes())
+        .chain_update([b'\n', algorithm])
+        .chain_update(key.as_bytes())
+        .finalize();
+    let mut id = [0; 4];
+    id.copy_from_slice(&hash[..4]);
+    id
+}
+
+/// What stands after the key's id on a signature line, where it is a line of this key.
+pub(super) fn signatures(line: &str, name: &str, id: [u8; 4]) -> Option<Vec<u8>> {
+    let (named, signature) = line.strip_prefix("— ")?.split_once(' ')?;
+    let bytes = STANDARD.decode(signature).ok()?;
+    let (found, rest) = bytes.split_first_chunk::<4>()?;
+    (named == name && *found == id).then(|| rest.to_vec())
 }
 
 fn hex(bytes: &[u8]) -> String {

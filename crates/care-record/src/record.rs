@@ -10,7 +10,7 @@ use care_core::labelling::CodeLists;
 use rusqlite::Connection;
 
 use crate::jobs::Rounds;
-use crate::ledger::{self, Ledger, Log, SigningKey};
+use crate::ledger::{self, Around, Ledger, Log, Publication, SigningKey};
 use crate::operations::Operations;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::connection::ConnectError;
@@ -53,6 +53,8 @@ pub struct Options {
     pub code_lists: CodeLists,
     /// Where signed checkpoints are copied, outside the data directory.
     pub witness: Option<PathBuf>,
+    /// Where else the audit log is published, and who signs it too.
+    pub publication: Publication,
     /// The settings of the access rules.
     pub settings: Settings,
     /// The key that signs the audit log's checkpoints; `None`: the data directory's own.
@@ -74,6 +76,7 @@ impl Options {
             registry: Directory::default(),
             code_lists: CodeLists::shipped().clone(),
             witness: None,
+            publication: Publication::default(),
             settings: Settings::default(),
             signing_key: None,
             group_roles: Vec::new(),
@@ -235,7 +238,13 @@ impl Record {
             options.registry.clone(),
             options.code_lists,
         );
-        let log = Log::open(engine.clone(), options.clock.clone(), &key, options.witness)?;
+        let around = Around {
+            directory: options.directory.clone(),
+            clock: options.clock.clone(),
+            witness: options.witness,
+            publication: options.publication,
+        };
+        let log = Log::open(engine.clone(), &key, around)?;
         let log = Arc::new(log);
         let staff =
             crate::Staff::open(engine.clone(), options.clock.clone(), &options.group_roles)?;

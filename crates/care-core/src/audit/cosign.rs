@@ -237,7 +237,9 @@ mod tests {
     use crate::audit::{LogSigner, consistency_proof, leaf_hash, root};
 
     fn leaves(count: u8, salt: u8) -> Vec<Hash> {
-        (0..count).map(|n| leaf_hash(&[n, if n > 3 { salt } else { 0 }])).collect()
+        (0..count)
+            .map(|n| leaf_hash(&[n, if n > 3 { salt } else { 0 }]))
+            .collect()
     }
 
     fn submit(signer: &LogSigner, leaves: &[Hash], old: u64) -> Submission {
@@ -275,10 +277,7 @@ mod tests {
         );
         assert_eq!(check(&submit(&signer, &at_5, 9), &ninth), Err(No::Smaller));
         let other = LogSigner::new("log", &[8; 32]);
-        assert_eq!(
-            check(&submit(&other, &at_9, 5), &first),
-            Err(No::NotSigned)
-        );
+        assert_eq!(check(&submit(&other, &at_9, 5), &first), Err(No::NotSigned));
         let nobody = consider(&submit(&signer, &at_5, 0), None, None);
         assert_eq!(nobody, Err(No::UnknownLog));
         let mut padded = submit(&signer, &at_5, 0);
@@ -299,15 +298,28 @@ mod tests {
         assert_eq!(other.find(&note, &lines), None);
         let another = LogSigner::new("log", &[7; 32]).sign(4, &[9; 32]);
         assert_eq!(key.find(&another, &lines), None);
-        assert!(LogVerifier::parse(&key.to_string()).is_err(), "another kind of key");
+        assert!(
+            LogVerifier::parse(&key.to_string()).is_err(),
+            "another kind of key"
+        );
     }
 
     #[test]
     fn a_body_that_is_none_is_refused() {
-        for text in ["", "old 1\n", "old 01\n\nlog\n", "old +1\n\nx", "new 1\n\nx", "old 1\n!!\n\nx"] {
+        for text in [
+            "",
+            "old 1\n",
+            "old 01\n\nlog\n",
+            "old +1\n\nx",
+            "new 1\n\nx",
+            "old 1\n!!\n\nx",
+        ] {
             assert_eq!(Submission::parse(text), Err(NoteError::Form), "{text:?}");
         }
-        let long = format!("old 1\n{}\nnote", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n".repeat(64));
+        let long = format!(
+            "old 1\n{}\nnote",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n".repeat(64)
+        );
         assert!(Submission::parse(&long).is_err());
     }
 }

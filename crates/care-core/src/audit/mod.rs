@@ -16,4 +16,4 @@ pub use tree::{
     Frontier, Hash, consistency_proof, inclusion_proof, leaf_hash, node_hash, root,
     verify_consistency, verify_inclusion,
 };
-pub use verify::{Finding, HeldEntry, Verified, verify};
+pub use verify::{Finding, HeldEntry, Verified, verify, verify_beside};

@@ -252,7 +252,11 @@ mod tests {
             tiles.iter().filter(of).count()
         };
         assert_eq!((full(0), full(1), full(2)), (273, 1, 0));
-        let partial: Vec<u64> = tiles.iter().map(|tile| tile.width).filter(|w| *w < 256).collect();
+        let partial: Vec<u64> = tiles
+            .iter()
+            .map(|tile| tile.width)
+            .filter(|w| *w < 256)
+            .collect();
         assert_eq!(partial, [112, 17, 1]);
         assert_eq!(
             new_tiles(0, 256).iter().map(Tile::path).collect::<Vec<_>>(),
@@ -260,7 +264,10 @@ mod tests {
         );
         assert_eq!(new_tiles(255, 255), []);
         assert_eq!(
-            new_tiles(255, 257).iter().map(Tile::path).collect::<Vec<_>>(),
+            new_tiles(255, 257)
+                .iter()
+                .map(Tile::path)
+                .collect::<Vec<_>>(),
             ["tile/0/000", "tile/0/001.p/1", "tile/1/000.p/1"]
         );
     }
@@ -283,8 +290,12 @@ mod tests {
 
     #[test]
     fn proofs_from_tiles_are_the_proofs_from_leaves() {
-        let leaves: Vec<Hash> = (0..70_000u32).map(|n| leaf_hash(&n.to_be_bytes())).collect();
-        for size in [1, 2, 3, 255, 256, 257, 300, 511, 512, 513, 65_536, 65_537, 70_000] {
+        let leaves: Vec<Hash> = (0..70_000u32)
+            .map(|n| leaf_hash(&n.to_be_bytes()))
+            .collect();
+        for size in [
+            1, 2, 3, 255, 256, 257, 300, 511, 512, 513, 65_536, 65_537, 70_000,
+        ] {
             let now = &leaves[..size];
             let tiles = held(now);
             let mut reader = TileReader::new(size as u64, |tile: Tile| {

@@ -62,6 +62,11 @@ pub enum Finding {
         /// Where it came from.
         place: String,
     },
+    /// The first entry that is not the one in the tiles of the witness.
+    NotAsWitnessed {
+        /// Which.
+        number: u64,
+    },
     /// The record could not be read further.
     Unreadable {
         /// The first entry that could not be read.
@@ -73,9 +78,10 @@ impl Finding {
     /// The first entry that is bad, where that can be known; else the first that may be.
     pub fn first_entry(&self) -> Option<u64> {
         match self {
-            Self::Missing { number } | Self::Edited { number } | Self::IndexEdited { number } => {
-                Some(*number)
-            }
+            Self::Missing { number }
+            | Self::Edited { number }
+            | Self::IndexEdited { number }
+            | Self::NotAsWitnessed { number } => Some(*number),
             Self::RootDiffers { from, .. } | Self::Unreadable { from } => Some(*from),
             Self::Shorter { held, .. } => Some(*held),
             Self::BadCheckpoint { .. } => None,
@@ -105,6 +111,12 @@ impl fmt::Display for Finding {
                  the end was cut off, or an older copy stands in place of the record"
             ),
             Self::BadCheckpoint { place } => write!(f, "the checkpoint {place} cannot be trusted"),
+            Self::NotAsWitnessed { number } => {
+                write!(
+                    f,
+                    "entry {number} is the first that is not as the witness has it"
+                )
+            }
             Self::Unreadable { from } => write!(f, "the log cannot be read from entry {from} on"),
         }
     }
@@ -135,6 +147,16 @@ pub fn verify<E>(
     entries: impl Iterator<Item = Result<HeldEntry, E>>,
     checkpoints: &[Checkpoint],
 ) -> Verified {
+    verify_beside(entries, checkpoints, None::<fn(u64) -> Option<Hash>>)
+}
+
+/// The same, beside the leaves a witness keeps, so that the first entry that was changed is named even
+/// where its hash was mended. `witnessed` gives nothing for an entry the witness does not know.
+pub fn verify_beside<E>(
+    entries: impl Iterator<Item = Result<HeldEntry, E>>,
+    checkpoints: &[Checkpoint],
+    mut witnessed: Option<impl FnMut(u64) -> Option<Hash>>,
+) -> Verified {
     let mut checkpoints: Vec<&Checkpoint> = checkpoints.iter().collect();
     checkpoints.sort_by_key(|checkpoint| (checkpoint.size, checkpoint.root));
     checkpoints.dedup();
@@ -163,6 +185,7 @@ pub fn verify<E>(
         }
     };
     compare(&log, &mut seen);
+    let mut differs = None;
     for held in entries {
         let Ok(held) = held else {
             seen.find(Finding::Unreadable { from: log.size() });
@@ -173,6 +196,11 @@ pub fn verify<E>(
             break;
         }
         let leaf = seen.look(&held);
+        let same = |at_witness: &mut _| other_leaf(at_witness, held.number, &leaf);
+        if witnessed.as_mut().is_some_and(same) {
+            differs = Some(held.number);
+            witnessed = None;
+        }
         log.push(leaf);
         compare(&log, &mut seen);
     }
@@ -188,7 +216,14 @@ pub fn verify<E>(
     } else {
         seen.uncovered = log.size();
     }
+    if let Some(number) = differs {
+        seen.find(Finding::NotAsWitnessed { number });
+    }
     seen
+}
+
+fn other_leaf(witnessed: &mut impl FnMut(u64) -> Option<Hash>, number: u64, leaf: &Hash) -> bool {
+    witnessed(number).is_some_and(|theirs| theirs != *leaf)
 }
 
 impl Verified {

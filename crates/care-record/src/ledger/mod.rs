@@ -1,27 +1,37 @@
 //! The audit log's signed states: made at least every minute while the log grows, kept in the
-//! database, and copied to a witness directory outside it.
+//! database, copied to a witness directory outside it, and signed by witnesses elsewhere.
 //!
-//! It never writes an entry: entries are written by the commit they belong to.
+//! It never writes an entry: entries are written by the commit they belong to. It opens no socket:
+//! the faces carry what `Ledger::submission` gives to a witness, and bring back its signature.
 
 mod key;
 mod offline;
+mod proof;
 #[cfg(test)]
 mod tests;
+mod tiles;
 mod witness;
+mod witnesses;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use care_core::audit::{Frontier, LogSigner};
+use care_core::audit::{CosignVerifier, Frontier, LogSigner, Submission};
 use jiff::tz::TimeZone;
 
 pub use self::key::SigningKey;
-pub use self::offline::{LedgerError, Proof, VerifyReport, prove, verify};
+pub use self::offline::{Exported, LedgerError, VerifyReport, export, prove, verify};
+pub use self::proof::Proof;
+use self::tiles::Tiles;
+use self::witnesses::Remote;
+pub use self::witnesses::WitnessStatus;
 use crate::Clock;
 use crate::store::{KeptCheckpoint, StoreError, Upkeep};
 
 /// Leaves read at once.
 const PAGE: u32 = 20_000;
+/// The directory of hash tiles in the data directory: proofs are made from them.
+pub(crate) const TILES: &str = "tiles";
 
 /// How far the log is signed and witnessed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +44,19 @@ pub struct LedgerStatus {
     pub witnessed: Option<u64>,
     /// Why the last copy to the witness failed, if it did: an alarm.
     pub witness_alarm: Option<String>,
+    /// Why tiles could not be written, if they could not: an alarm.
+    pub tiles_alarm: Option<String>,
+    /// Every witness that signs too.
+    pub witnesses: Vec<WitnessStatus>,
+}
+
+/// Where the log is published besides the database, and who signs it too.
+#[derive(Clone, Default)]
+pub struct Publication {
+    /// A directory for the whole log in tiles, entries included; the operator's own.
+    pub whole: Option<PathBuf>,
+    /// Witnesses that sign every checkpoint.
+    pub witnesses: Vec<CosignVerifier>,
 }
 
 /// The handle for faces and the command line.
@@ -51,6 +74,37 @@ impl Ledger {
     /// that is signed.
     pub fn checkpoint(&self) -> Result<u64, LedgerError> {
         self.log.checkpoint().map_err(LedgerError::from)
+    }
+
+    /// What this witness must be handed, if it did not sign the newest checkpoint yet. `signed_last` is
+    /// what the witness itself said it signed last, where it said so.
+    pub fn submission(
+        &self,
+        witness: &CosignVerifier,
+        signed_last: Option<u64>,
+    ) -> Result<Option<Submission>, LedgerError> {
+        self.log.submission(witness, signed_last)
+    }
+
+    /// Keeps what a witness answered to a submission, once its signature was checked.
+    pub fn cosigned(
+        &self,
+        witness: &CosignVerifier,
+        submission: &Submission,
+        answer: &str,
+    ) -> Result<(), LedgerError> {
+        self.log.cosigned(witness, submission, answer)
+    }
+
+    /// Notes why a witness did not sign: an alarm until it does.
+    pub fn not_cosigned(&self, witness: &CosignVerifier, why: &str) {
+        self.log.not_cosigned(witness, why);
+    }
+
+    /// Proves that an entry is in the log, under the newest checkpoint that every witness signed, or
+    /// under the newest where they did not sign one that covers it.
+    pub fn prove(&self, number: u64) -> Result<Proof, LedgerError> {
+        self.log.prove(number)
     }
 
     /// The key that checks this log's checkpoints, in the form of C2SP signed notes.
@@ -71,6 +125,7 @@ pub(crate) struct Log {
     signer: LogSigner,
     witness: Option<PathBuf>,
     state: Mutex<State>,
+    published: Mutex<Published>,
 }
 
 #[derive(Default)]
@@ -79,18 +134,54 @@ struct State {
     signed: u64,
     witnessed: u64,
     alarm: Option<String>,
+    tiles_alarm: Option<String>,
+    remotes: Vec<Remote>,
+}
+
+/// The directories of tiles.
+struct Published {
+    own: Tiles,
+    others: Vec<Tiles>,
+}
+
+/// What a log needs besides its engine.
+pub(crate) struct Around {
+    /// The data directory.
+    pub directory: PathBuf,
+    /// Who tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The directory checkpoints are copied to.
+    pub witness: Option<PathBuf>,
+    /// Where else it is published.
+    pub publication: Publication,
 }
 
 impl Log {
     /// Takes up the log where its last checkpoint left it.
     pub fn open(
         engine: Arc<dyn Upkeep>,
-        clock: Arc<dyn Clock>,
         key: &SigningKey,
-        witness: Option<PathBuf>,
+        around: Around,
     ) -> Result<Self, StoreError> {
         let signer = key.signer();
-        let mut state = State::default();
+        let verifier = signer.verifier();
+        let mut state = State {
+            remotes: witnesses::known(&*engine, &around.publication.witnesses)?,
+            ..State::default()
+        };
+        let of_witness = around
+            .witness
+            .iter()
+            .map(|at| Tiles::for_witness(at, &verifier));
+        let whole = around
+            .publication
+            .whole
+            .iter()
+            .map(|at| Tiles::whole(at, &verifier));
+        let published = Published {
+            own: Tiles::own(&around.directory.join(TILES), &verifier),
+            others: of_witness.chain(whole).collect(),
+        };
         if let Some(last) = engine.newest_checkpoint()? {
             let KeptCheckpoint {
                 size,
@@ -110,10 +201,11 @@ impl Log {
         }
         let this = Self {
             engine,
-            clock,
+            clock: around.clock,
             signer,
-            witness,
+            witness: around.witness,
             state: Mutex::new(state),
+            published: Mutex::new(published),
         };
         this.greet_witness()?;
         Ok(this)
@@ -144,8 +236,14 @@ impl Log {
         Ok(())
     }
 
-    /// Signs what is new and copies what the witness lacks.
+    /// Signs what is new, copies what the witness lacks, and writes the tiles.
     pub fn checkpoint(&self) -> Result<u64, StoreError> {
+        let signed = self.sign_and_copy()?;
+        self.publish();
+        Ok(signed)
+    }
+
+    fn sign_and_copy(&self) -> Result<u64, StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.read_new_leaves(&mut state.frontier)?;
         let size = state.frontier.size();
@@ -159,8 +257,43 @@ impl Log {
             })?;
             state.signed = size;
         }
+        let now = self.clock.now();
+        for remote in &mut state.remotes {
+            remote.expect(size, now);
+        }
         self.copy_to_witness(&mut state);
         Ok(state.signed)
+    }
+
+    /// Writes the newest signed state as tiles. A failure is an alarm, tried again with the next
+    /// checkpoint; the record goes on.
+    fn publish(&self) {
+        let mut alarm = None;
+        {
+            let mut all = self
+                .published
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let Published { own, others } = &mut *all;
+            let newest = match self.engine.newest_checkpoint() {
+                Ok(Some(newest)) => newest,
+                Ok(None) | Err(StoreError::Closed) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the tiles of the audit log wait for the next round");
+                    return;
+                }
+            };
+            for tiles in std::iter::once(own).chain(others) {
+                if let Err(error) = tiles.publish(&*self.engine, newest.size, &newest.note) {
+                    tracing::error!(%error, "the tiles of the audit log were not written");
+                    alarm = Some(error.to_string());
+                }
+            }
+        }
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .tiles_alarm = alarm;
     }
 
     fn read_new_leaves(&self, frontier: &mut Frontier) -> Result<(), StoreError> {
@@ -221,6 +354,8 @@ impl Log {
             signed: state.signed,
             witnessed: self.witness.as_ref().map(|_| state.witnessed),
             witness_alarm: state.alarm.clone(),
+            tiles_alarm: state.tiles_alarm.clone(),
+            witnesses: state.remotes.iter().map(Remote::status).collect(),
         })
     }
 }

@@ -6,11 +6,13 @@ use std::io;
 use std::path::Path;
 
 use care_core::audit::{
-    Finding, Hash, HeldEntry, LogVerifier, Verified, inclusion_proof, write_proof,
+    Finding, Hash, HeldEntry, LogVerifier, TILE_WIDTH, Verified, inclusion_proof, leaf_hash,
+    new_tiles, write_proof,
 };
 use rusqlite::{Connection, OpenFlags};
 
-use super::{key, witness};
+use super::proof::Proof;
+use super::{key, tiles, witness};
 use crate::store::sqlite::{FILE, load_dictionaries};
 use crate::store::{Codec, StoreError};
 
@@ -38,6 +40,25 @@ pub enum LedgerError {
     /// The database did not answer.
     #[error("the audit log did not answer; run `connect-care store check`")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A witness saw more than the record holds.
+    #[error(
+        "a witness signed {seen} entries and the record has signed {signed}: an older copy stands in \
+         place of the record; run `connect-care audit verify` with the witness's copy"
+    )]
+    WitnessKnowsMore {
+        /// What the witness signed.
+        seen: u64,
+        /// What the record signed.
+        signed: u64,
+    },
+    /// The answer of a witness holds no good signature.
+    #[error(
+        "the witness's answer holds no signature by its key; check the verifier key in the configuration"
+    )]
+    NotCosigned,
+    /// The log cannot be written out.
+    #[error("the log was not written out")]
+    NotWritten(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No such entry is signed yet.
     #[error("entry {0} is not under a checkpoint; give a number that exists, or wait a minute")]
     NotSigned(u64),
@@ -53,17 +74,6 @@ impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Store(Box::new(error))
     }
-}
-
-/// The proof that one entry is in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proof {
-    /// The entry's exact bytes: JSON.
-    pub entry: Vec<u8>,
-    /// The proof as text, in the form of C2SP tlog-proof: index, path, signed checkpoint.
-    pub text: String,
-    /// The key that checks it.
-    pub verifier_key: String,
 }
 
 fn open(directory: &Path) -> Result<(Connection, Codec), LedgerError> {
@@ -153,9 +163,132 @@ pub fn verify(directory: &Path, witness: Option<&Path>) -> Result<VerifyReport, 
         Ok(None) => None,
         Err(error) => Some(Err(error)),
     });
-    let mut report = care_core::audit::verify(entries, &checkpoints);
+    let seen = witness.and_then(|at| witnessed_leaves(at, &verifier));
+    let mut report = care_core::audit::verify_beside(entries, &checkpoints, seen);
     report.findings.splice(0..0, findings);
     Ok(report)
+}
+
+/// The leaves as the witness's tiles have them, where it keeps tiles.
+fn witnessed_leaves(
+    directory: &Path,
+    verifier: &LogVerifier,
+) -> Option<impl FnMut(u64) -> Option<Hash> + use<>> {
+    let note = fs::read_to_string(directory.join(tiles::CHECKPOINT)).ok()?;
+    let size = verifier.open(&note).ok()?.size;
+    let directory = directory.to_owned();
+    let mut reader = tiles::reader(&directory, size);
+    let mut tile = 0;
+    Some(move |number: u64| {
+        if number / TILE_WIDTH != tile {
+            // One tile at a time is enough, because entries come in order.
+            tile = number / TILE_WIDTH;
+            reader = tiles::reader(&directory, size);
+        }
+        (number < size).then(|| reader.leaf(number)).flatten()
+    })
+}
+
+/// What was written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// Places for entries, those of missing ones included.
+    pub entries: u64,
+    /// Entries that are missing or cannot be read: each stands as nothing, which no verifier takes.
+    pub unreadable: u64,
+}
+
+/// Writes the log out for others to check: bundles of entries, hash tiles made from those entries, the
+/// newest checkpoint and the key, in the form of C2SP tlog-tiles. Judges nothing: what the database
+/// holds is written as it is. The directory must be empty or not there.
+pub fn export(directory: &Path, to: &Path) -> Result<Exported, LedgerError> {
+    let file = |cause| LedgerError::File {
+        place: to.display().to_string(),
+        cause,
+    };
+    let occupied = fs::read_dir(to).is_ok_and(|mut held| held.next().is_some());
+    if occupied {
+        return Err(file(io::Error::other(
+            "it is not empty; give another directory",
+        )));
+    }
+    fs::create_dir_all(to).map_err(file)?;
+    let (connection, codec) = open(directory)?;
+    let put = |path: &str, bytes: &[u8]| {
+        let written = tiles::put_file(&to.join(path), bytes);
+        written.map_err(|error| LedgerError::NotWritten(Box::new(error)))
+    };
+    let mut statement =
+        connection.prepare("SELECT number, form, bytes, entry FROM entry ORDER BY number")?;
+    let mut rows = statement.query([])?;
+    let mut leaves: Vec<Hash> = Vec::new();
+    let mut bundle: Vec<Vec<u8>> = Vec::new();
+    let mut unreadable = 0;
+    let mut next = 0;
+    let mut add = |entry: Option<Vec<u8>>, leaves: &mut Vec<Hash>| -> Result<(), LedgerError> {
+        unreadable += u64::from(entry.is_none());
+        let entry = entry.unwrap_or_default();
+        leaves.push(leaf_hash(&entry));
+        bundle.push(entry);
+        if bundle.len() as u64 == TILE_WIDTH {
+            tiles::write_bundle(
+                &bundle,
+                (leaves.len() as u64 - 1) / TILE_WIDTH,
+                TILE_WIDTH,
+                put,
+            )?;
+            bundle.clear();
+        }
+        Ok(())
+    };
+    while let Some(row) = rows.next()? {
+        let number = row.get::<_, i64>(0)? as u64;
+        if number < next || number - next > MOST_MISSING {
+            return Err(LedgerError::NotSigned(number));
+        }
+        for _ in next..number {
+            add(None, &mut leaves)?;
+        }
+        next = number + 1;
+        let packed = row.get_ref(3)?.as_blob().unwrap_or_default();
+        add(
+            codec.unpack(row.get(1)?, row.get(2)?, packed).ok(),
+            &mut leaves,
+        )?;
+    }
+    if !bundle.is_empty() {
+        tiles::write_bundle(&bundle, next / TILE_WIDTH, bundle.len() as u64, put)?;
+    }
+    write_tiles(&leaves, put)?;
+    let newest = "SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1";
+    if let Ok(note) = connection.query_row(newest, [], |row| row.get::<_, String>(0)) {
+        put(tiles::CHECKPOINT, note.as_bytes())?;
+    }
+    if let Ok(key) = fs::read(directory.join(key::PUBLIC_FILE)) {
+        put("verifier-key", &key)?;
+    }
+    Ok(Exported {
+        entries: next,
+        unreadable,
+    })
+}
+
+/// A greater gap than this in the numbers is no log.
+const MOST_MISSING: u64 = 10_000_000;
+
+fn write_tiles<E>(leaves: &[Hash], put: impl Fn(&str, &[u8]) -> Result<(), E>) -> Result<(), E> {
+    let mut rows = vec![leaves.to_vec()];
+    while let Some(row) = rows.last().filter(|row| row.len() as u64 >= TILE_WIDTH) {
+        let full = row.chunks_exact(TILE_WIDTH as usize);
+        rows.push(full.filter_map(care_core::audit::fold).collect());
+    }
+    for tile in new_tiles(0, leaves.len() as u64) {
+        let from = (tile.index * TILE_WIDTH) as usize;
+        let row = rows.get(usize::from(tile.level));
+        let hashes = row.and_then(|row| row.get(from..from + tile.width as usize));
+        put(&tile.path(), &hashes.unwrap_or_default().concat())?;
+    }
+    Ok(())
 }
 
 fn held(row: &rusqlite::Row<'_>, codec: &Codec) -> rusqlite::Result<HeldEntry> {
@@ -198,6 +331,8 @@ pub fn prove(directory: &Path, number: u64) -> Result<Proof, LedgerError> {
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     Ok(Proof {
+        number,
+        witness_keys: Vec::new(),
         entry: codec.unpack(form, bytes, &packed)?,
         text: write_proof(number, &path, &note),
         verifier_key: verifier.to_string(),

@@ -361,3 +361,198 @@ fn a_key_is_made_once_and_only_its_owner_may_read_it() {
         "another log's"
     );
 }
+
+/// The files of a directory with their bytes, by path.
+fn files_under(directory: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(folder) = open.pop() {
+        for file in std::fs::read_dir(folder).expect("listed") {
+            let path = file.expect("listed").path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(directory).expect("under it");
+                let bytes = std::fs::read(&path).expect("read");
+                found.insert(name.to_string_lossy().into_owned(), bytes);
+            }
+        }
+    }
+    found
+}
+
+fn write_many(record: &Record, numbers: std::ops::Range<u64>) {
+    for number in numbers.clone().step_by(50) {
+        let mut entries = (number..numbers.end.min(number + 50)).map(entry);
+        let commit = Commit {
+            changes: Vec::new(),
+            entry: entries.next().expect("one"),
+            more_entries: entries.collect(),
+        };
+        record.inner().store.commit(commit).expect("committed");
+    }
+    record.ledger().checkpoint().expect("signed");
+}
+
+#[test]
+fn tiles_grow_over_restarts_into_those_of_one_writing_and_of_the_export() {
+    let kept = TempDir::new().expect("a directory");
+    let (data, witness) = (kept.path().join("data"), kept.path().join("witness"));
+    let whole = kept.path().join("whole");
+    let mut options = Options::new(&data);
+    options.witness = Some(witness.clone());
+    options.publication.whole = Some(whole.clone());
+    options.reserve_bytes = 0;
+    let mut written = 0;
+    for until in [100, 256, 300, 812, 900] {
+        let record = Record::open(options.clone()).expect("opens");
+        write_many(&record, written..until);
+        assert_eq!(record.ledger().status().expect("answers").tiles_alarm, None);
+        record.close();
+        written = until;
+    }
+    let out = kept.path().join("out");
+    let exported = export(&data, &out).expect("written out");
+    assert_eq!((exported.entries, exported.unreadable), (900, 0));
+    let (ours, theirs) = (files_under(&whole), files_under(&out));
+    for (name, bytes) in &theirs {
+        if name != "verifier-key" {
+            assert_eq!(ours.get(name), Some(bytes), "{name}");
+        }
+    }
+    let at_witness = files_under(&witness);
+    assert!(!at_witness.keys().any(|name| name.contains("entries")));
+    for (name, bytes) in theirs.iter().filter(|(name, _)| !name.contains("entries")) {
+        assert_eq!(at_witness.get(name), Some(bytes), "{name}");
+    }
+    assert!(!ours.contains_key("tile/0/000.p/100"), "full now");
+    assert!(ours.contains_key("tile/0/003.p/44"), "812 was signed");
+
+    // Proofs come from the tiles, and from the leaves where the tiles are damaged.
+    let record = Record::open(options).expect("opens");
+    let key = record.ledger().verifier_key();
+    let key = care_core::audit::LogVerifier::parse(&key).expect("a key");
+    let prove = |number| record.ledger().prove(number).expect("proven");
+    let good = prove(301);
+    assert_eq!(check_proof(&good.text, &good.entry, &key), Ok(301));
+    std::fs::write(data.join(TILES).join("tile/0/001"), [7; 8192]).expect("damaged");
+    assert_eq!(prove(301), good);
+    assert!(matches!(
+        record.ledger().prove(900),
+        Err(LedgerError::NotSigned(900))
+    ));
+}
+
+#[test]
+fn the_witness_tiles_name_the_first_entry_that_was_changed_though_its_hash_was_mended() {
+    let scene = scene();
+    let path = scene.data.join(FILE);
+    let c = Connection::open(&path).expect("opens");
+    let mut changed = entry(37);
+    changed.detail = "nothing happened".into();
+    let bytes = serde_json::to_vec(&changed).expect("serialises");
+    c.execute(
+        "UPDATE entry SET form = 0, bytes = ?1, entry = ?2, leaf = ?3 WHERE number = 37",
+        params![bytes.len() as i64, bytes, leaf_hash(&bytes)],
+    )
+    .expect("tampered");
+    drop(c);
+    let report = verify(&scene.data, Some(&scene.witness)).expect("verifies");
+    assert!(
+        report
+            .findings
+            .contains(&care_core::audit::Finding::NotAsWitnessed { number: 37 })
+    );
+    // A record that goes on after that does not replace what stands at the witness.
+    let before = files_under(&scene.witness);
+    let record = open(&scene.data, &scene.witness);
+    write(&record, 60..61);
+    record.close();
+    let after = files_under(&scene.witness);
+    for (name, bytes) in before.iter().filter(|(name, _)| *name != "checkpoint") {
+        assert_eq!(after.get(name), Some(bytes), "{name}");
+    }
+}
+
+#[test]
+fn a_witness_elsewhere_signs_growth_and_its_signature_stands_in_proofs() {
+    use care_core::audit::{Cosigner, WitnessRefusal, consider};
+    let kept = TempDir::new().expect("a directory");
+    let cosigner = Cosigner::new("witness.example/w1", &[3; 32]);
+    let witness = cosigner.verifier();
+    let mut options = Options::new(kept.path().join("data"));
+    options.publication.witnesses = vec![witness.clone()];
+    options.reserve_bytes = 0;
+    let record = Record::open(options).expect("opens");
+    let ledger = record.ledger();
+    assert_eq!(
+        ledger.submission(&witness, None).expect("asked"),
+        None,
+        "nothing yet"
+    );
+    let log = care_core::audit::LogVerifier::parse(&ledger.verifier_key()).expect("a key");
+    let mut latest = None;
+    for until in [3, 300, 301] {
+        write_many(
+            &record,
+            latest
+                .as_ref()
+                .map_or(0, |c: &care_core::audit::Checkpoint| c.size)..until,
+        );
+        let status = ledger.status().expect("answers");
+        assert!(status.witnesses[0].behind_since.is_some());
+        let submission = ledger
+            .submission(&witness, None)
+            .expect("asked")
+            .expect("new");
+        let accepted = consider(&submission, Some(&log), latest.as_ref()).expect("grew");
+        assert!(matches!(
+            ledger.cosigned(&witness, &submission, "— witness.example/w1 AAAA\n"),
+            Err(LedgerError::NotCosigned)
+        ));
+        let line = cosigner
+            .cosign(&submission.note, 1_790_000_000)
+            .expect("signs");
+        ledger.cosigned(&witness, &submission, &line).expect("kept");
+        assert_eq!(
+            ledger.status().expect("answers").witnesses[0].cosigned,
+            until
+        );
+        assert_eq!(
+            ledger.status().expect("answers").witnesses[0].behind_since,
+            None
+        );
+        latest = Some(accepted);
+    }
+    assert_eq!(
+        ledger.submission(&witness, None).expect("asked"),
+        None,
+        "all signed"
+    );
+    // A witness that was told otherwise says where it stands, and is met there.
+    let from = ledger
+        .submission(&witness, Some(3))
+        .expect("asked")
+        .expect("from there");
+    assert_eq!(
+        consider(&from, Some(&log), latest.as_ref()),
+        Err(WitnessRefusal::Stale { size: 301 })
+    );
+    assert!(matches!(
+        ledger.submission(&witness, Some(400)),
+        Err(LedgerError::WitnessKnowsMore {
+            seen: 400,
+            signed: 301
+        })
+    ));
+    let proof = ledger.prove(7).expect("proven");
+    assert_eq!(proof.witness_keys, [witness.to_string()]);
+    assert!(
+        witness
+            .find(
+                proof.text.split_once("\n\n").expect("a note").1,
+                &proof.text
+            )
+            .is_some()
+    );
+}

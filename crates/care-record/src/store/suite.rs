@@ -747,6 +747,21 @@ pub(super) fn what_ends_is_taken_away_and_signed_states_stay(engine: &dyn Engine
         engine.checkpoints_after(1).expect("read"),
         [(2, "note 2".to_owned())]
     );
+    for (size, witness) in [(1, "w2"), (2, "w2"), (2, "w1"), (2, "w1")] {
+        let line = format!("{witness} signed {size}");
+        engine.keep_cosignature(size, witness, &line).expect("kept");
+    }
+    assert_eq!(
+        engine.cosignatures(2).expect("read"),
+        [
+            ("w1".into(), "w1 signed 2".into()),
+            ("w2".into(), "w2 signed 2".into())
+        ]
+    );
+    assert_eq!(
+        engine.cosigned_sizes().expect("read"),
+        [("w1".into(), 2), ("w2".into(), 2)]
+    );
     let leaves = engine.leaves(1, 10).expect("read");
     assert_eq!(leaves.len(), 1);
     let (number, entry) = engine.entries(1, 1).expect("read").remove(0);

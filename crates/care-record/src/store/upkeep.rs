@@ -25,6 +25,15 @@ pub(crate) trait Upkeep: Store {
     /// Keeps a signed state.
     fn keep_checkpoint(&self, checkpoint: KeptCheckpoint) -> Result<(), StoreError>;
 
+    /// Keeps what a witness signed over the checkpoint of this size.
+    fn keep_cosignature(&self, size: u64, witness: &str, line: &str) -> Result<(), StoreError>;
+
+    /// What witnesses signed over the checkpoint of this size: witness and line, in order.
+    fn cosignatures(&self, size: u64) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// The greatest size each witness signed.
+    fn cosigned_sizes(&self) -> Result<Vec<(String, u64)>, StoreError>;
+
     /// Takes away kept values that have ended; they were invisible already.
     fn purge(&self, now_ms: i64) -> Result<usize, StoreError>;
 

@@ -315,6 +315,11 @@ statements! {
     PUT_CHECKPOINT = "INSERT INTO checkpoint (size, note, frontier) \
         VALUES ($1::bigint, $2::text, $3::bytea) ON CONFLICT (size) \
         DO UPDATE SET note = excluded.note, frontier = excluded.frontier";
+    PUT_COSIGNATURE = "INSERT INTO cosignature (size, witness, line) \
+        VALUES ($1::bigint, $2::text, $3::text) ON CONFLICT (size, witness) \
+        DO UPDATE SET line = excluded.line";
+    COSIGNATURES = "SELECT witness, line FROM cosignature WHERE size = $1::bigint ORDER BY witness";
+    COSIGNED_SIZES = "SELECT witness, max(size) FROM cosignature GROUP BY witness ORDER BY witness";
     PURGE = "DELETE FROM keep WHERE expires_ms <= $1::bigint";
     SAMPLE_ITEMS = "SELECT form, bytes, body, kind FROM \
         (SELECT form, bytes, body, kind FROM item LIMIT $2::bigint) AS looked_at \

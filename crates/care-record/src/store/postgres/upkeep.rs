@@ -73,6 +73,32 @@ impl Upkeep for PostgresStore {
         })
     }
 
+    fn keep_cosignature(&self, size: u64, witness: &str, line: &str) -> Result<(), StoreError> {
+        let (witness, line) = (witness.to_owned(), line.to_owned());
+        self.writer.run(move |link| {
+            link.execute(sql::PUT_COSIGNATURE, &[&(size as i64), &witness, &line])?;
+            Ok(())
+        })
+    }
+
+    fn cosignatures(&self, size: u64) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(|link| {
+            let rows = link.query(sql::COSIGNATURES, &[&(size as i64)])?;
+            let lines = rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?)));
+            Ok(lines.collect::<Result<_, StoreError>>()?)
+        })
+    }
+
+    fn cosigned_sizes(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.read(|link| {
+            let rows = link.query(sql::COSIGNED_SIZES, &[])?;
+            let sizes = rows
+                .iter()
+                .map(|row| Ok((get(row, 0)?, get::<i64>(row, 1)? as u64)));
+            Ok(sizes.collect::<Result<_, StoreError>>()?)
+        })
+    }
+
     fn purge(&self, now_ms: i64) -> Result<usize, StoreError> {
         self.writer
             .run(move |link| Ok(link.execute(sql::PURGE, &[&now_ms])? as usize))

@@ -76,6 +76,43 @@ impl Upkeep for SqliteStore {
         })
     }
 
+    fn keep_cosignature(&self, size: u64, witness: &str, line: &str) -> Result<(), StoreError> {
+        let (witness, line) = (witness.to_owned(), line.to_owned());
+        self.on_writer(move |c| {
+            c.execute(
+                "INSERT OR REPLACE INTO cosignature (size, witness, line) VALUES (?1, ?2, ?3)",
+                params![size as i64, witness, line],
+            )
+            .map(drop)
+            .map_err(reading)
+        })
+    }
+
+    fn cosignatures(&self, size: u64) -> Result<Vec<(String, String)>, StoreError> {
+        self.on_reader(|c| {
+            collect(
+                c,
+                "SELECT witness, line FROM cosignature WHERE size = ?1 ORDER BY witness",
+                [size as i64],
+                |row| Ok((row.get(0).map_err(reading)?, row.get(1).map_err(reading)?)),
+            )
+        })
+    }
+
+    fn cosigned_sizes(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.on_reader(|c| {
+            collect(
+                c,
+                "SELECT witness, max(size) FROM cosignature GROUP BY witness ORDER BY witness",
+                [],
+                |row| {
+                    let size: i64 = row.get(1).map_err(reading)?;
+                    Ok((row.get(0).map_err(reading)?, size as u64))
+                },
+            )
+        })
+    }
+
     fn purge(&self, now_ms: i64) -> Result<usize, StoreError> {
         self.on_writer(move |c| {
             c.execute("DELETE FROM keep WHERE expires_ms <= ?1", [now_ms])

@@ -13,6 +13,7 @@ pub mod labelling;
 pub mod mapping;
 pub mod patient_index;
 mod reading;
+pub mod release;
 pub mod secondary_use;
 pub mod sections;
 pub mod terminology;

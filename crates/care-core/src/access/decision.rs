@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::vocabulary::{CategorySet, SensitivitySet, SourceCode};
-
 use crate::codes::coded;
+use crate::secondary_use::CohortMember;
+use crate::vocabulary::{Category, CategorySet, Sensitivity, SensitivitySet, SourceCode};
 
 /// Names the rules a decision was made by. Changes with every change of a right.
 pub const POLICY_VERSION: &str = "access-1";
@@ -144,6 +144,27 @@ impl View {
     /// Whether the viewer works at the practice the person is registered with.
     pub fn is_registered_practice(&self) -> bool {
         self.registered_practice
+    }
+}
+
+/// What the release room may read of one person who may be in a release: the categories that were
+/// approved, nothing sensitive or sealed, nothing from the sources the person holds back, and no GP
+/// items where a Type 1 opt-out says so.
+///
+/// The member is the proof that the secondary-use rules let this person's data leave; nothing else
+/// makes one, so nothing else reads a record without a [`Decision`].
+pub fn release_view(
+    member: &CohortMember,
+    categories: CategorySet,
+    hide_gp_sourced: bool,
+    hidden_sources: Vec<SourceCode>,
+) -> View {
+    View {
+        categories: categories.without(Category::AccessLog),
+        sensitivities: SensitivitySet::EMPTY.with(Sensitivity::Normal),
+        hide_gp_sourced: hide_gp_sourced || member.without_gp_items(),
+        hidden_sources,
+        registered_practice: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who may see what, and why: facts in, a decision with its trace out.
 //!
-//! [`decide`] is the only way to a [`Decision`], and so to a [`View`]. It reads no clock and no
+//! [`decide`] is the only way to a [`Decision`], and so to a [`View`] for a reader; the release room
+//! reads with a [`release_view`], made from a member of a checked cohort. It reads no clock and no
 //! store, never sees FHIR, and gives the same answer to the same facts and settings for ever.
 //! Source: the access decision model; in our words, with an example for every rule, in
 //! docs/access.md. Every right is printed in tests/rules/access-matrix.txt.
@@ -16,7 +17,9 @@ mod roles;
 mod rules;
 mod settings;
 
-pub use decision::{Decision, Flag, Outcome, POLICY_VERSION, Reason, Step, Trace, View};
+pub use decision::{
+    Decision, Flag, Outcome, POLICY_VERSION, Reason, Step, Trace, View, release_view,
+};
 pub use explain::{denial_wording, explain_to_staff, explain_to_the_person, in_plain_words};
 pub use facts::{
     BreakGlass, Capacity, Choice, ChoiceState, ChoiceStatus, Facts, Justification, Life,

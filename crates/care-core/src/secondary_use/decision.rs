@@ -57,7 +57,8 @@ impl Decision {
     pub fn cohort(&self) -> Option<CheckedCohort> {
         let member = |place: &usize| CohortMember {
             place: *place,
-            without_gp_items: self.gp_items_removed_for.contains(place),
+            without_gp_items: self.gp_items_removed_for.binary_search(place).is_ok(),
+            reason: self.reason,
         };
         self.released.then(|| CheckedCohort {
             members: self.included.iter().map(member).collect(),
@@ -91,13 +92,36 @@ impl CheckedCohort {
     }
 }
 
-/// One person of a cohort that may leave.
+/// One person of a cohort that may leave. Comes out of a [`CheckedCohort`] alone, and is what a
+/// [`release_view`](crate::access::release_view) is made from.
+///
+/// ```compile_fail
+/// use care_core::secondary_use::{CohortMember, Reason};
+///
+/// let mine = CohortMember { place: 0, without_gp_items: false, reason: Reason::Anonymised };
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CohortMember {
+    place: usize,
+    without_gp_items: bool,
+    reason: Reason,
+}
+
+impl CohortMember {
     /// The place in the cohort that was asked about.
-    pub place: usize,
+    pub fn place(&self) -> usize {
+        self.place
+    }
+
     /// Items that came from a GP practice stay.
-    pub without_gp_items: bool,
+    pub fn without_gp_items(&self) -> bool {
+        self.without_gp_items
+    }
+
+    /// Why the person's data may leave.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
 }
 
 coded! {

@@ -14,6 +14,7 @@ pub mod mapping;
 pub mod patient_index;
 mod reading;
 pub mod release;
+pub mod review;
 pub mod secondary_use;
 pub mod sections;
 pub mod terminology;

@@ -5,6 +5,7 @@
 //! without a decision and an audit entry.
 
 mod caller;
+mod casework;
 mod choices;
 mod clock;
 mod directory;
@@ -21,6 +22,9 @@ mod store;
 mod worklists;
 
 pub use caller::{Caller, User};
+pub use casework::{
+    Case, CaseChange, CaseCount, CaseEvent, CaseFilter, Casework, CaseworkError, NewCase, Sort,
+};
 pub use choices::{
     Choice, ChoiceStatus, Choices, ChoicesError, ConnectCareChoice, UnreadableChoice,
 };

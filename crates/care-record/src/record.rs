@@ -313,6 +313,11 @@ impl Record {
         crate::Choices::new(self.inner.store.clone(), self.inner.clock.clone())
     }
 
+    /// Cases that people work on.
+    pub fn casework(&self) -> crate::Casework {
+        crate::Casework::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
     /// What a person must look at.
     pub fn worklists(&self) -> crate::Worklists {
         crate::Worklists::new(self.inner.store.clone(), self.inner.clock.clone())

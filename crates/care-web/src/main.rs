@@ -9,6 +9,8 @@ mod app;
 mod cli;
 mod components;
 mod config;
+
+mod console;
 mod documents;
 mod feeds;
 mod fhir_api;

@@ -18,7 +18,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::problem::{ApiProblem, Problem};
 use crate::state::Shared;
 use crate::telemetry::PageContext;
-use crate::{feeds, fhir_api, health, portal, public, signin, telemetry, viewer};
+use crate::{console, feeds, fhir_api, health, portal, public, signin, telemetry, viewer};
 
 /// The longest any request may take.
 const REQUEST_SECONDS: u64 = 60;
@@ -119,6 +119,7 @@ pub fn router(state: Shared) -> Router {
         .merge(viewer::router())
         .merge(public::router())
         .merge(portal::router())
+        .merge(console::router())
         .merge(fhir_api::router())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)

@@ -14,9 +14,10 @@ pub(crate) use choice::strictest;
 pub use choice::{Choice, ChoiceStatus, ConnectCareChoice, UnreadableChoice};
 
 use crate::caller::Caller;
+use crate::casework::{self, NewCase};
 use crate::clock::Clock;
 use crate::identity;
-use crate::store::{Change, Commit, NewWorklist, Store, StoreError};
+use crate::store::{Change, Commit, Store, StoreError};
 
 /// Records and reads choices.
 #[derive(Clone)]
@@ -87,21 +88,25 @@ impl Choices {
         entry.organisation = caller.user.organisation.as_str().to_owned();
         entry.person = Some(person.person);
         entry.detail = format!("{}; reference {reference}", choice.summary());
-        let case = serde_json::json!({ "reference": reference, "confirm by": confirmation });
+        let (confirmation, _) = casework::opening(
+            now,
+            &caller.user.id,
+            NewCase {
+                kind: "choice-confirmation".to_owned(),
+                reference: Some(reference.to_owned()),
+                person: Some(person.person),
+                detail: serde_json::json!({ "reference": reference, "confirm by": confirmation }),
+                ..NewCase::default()
+            },
+        )
+        .map_err(|cause| ChoicesError::Store(Box::new(cause)))?;
         self.store.commit(Commit {
             changes: vec![
                 Change::Choice {
                     person: person.person,
                     choice: choice.to_bytes(),
                 },
-                Change::Worklist(NewWorklist {
-                    kind: "choice-confirmation".to_owned(),
-                    feed: String::new(),
-                    delivery: None,
-                    person: Some(person.person),
-                    opened_at: now,
-                    detail: case.to_string().into_bytes(),
-                }),
+                confirmation,
             ],
             entry,
             more_entries: Vec::new(),

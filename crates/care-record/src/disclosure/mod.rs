@@ -18,6 +18,7 @@ mod patient;
 mod read;
 mod redact;
 mod refusal;
+pub(crate) mod review;
 #[cfg(test)]
 mod tests;
 mod visits;
@@ -108,7 +109,13 @@ impl Disclosure {
     }
 
     /// Writes what was decided, with what is kept beside it, and hands the value out.
-    fn disclose<T>(&self, changes: Vec<Change>, entry: Entry, value: T) -> Answer<Disclosed<T>> {
+    fn disclose<T>(
+        &self,
+        mut changes: Vec<Change>,
+        entry: Entry,
+        value: T,
+    ) -> Answer<Disclosed<T>> {
+        changes.extend(self.review(&entry)?);
         let committed = self.inner.store.commit(Commit {
             changes,
             entry,

@@ -5,14 +5,14 @@
 
 use care_core::audit::{Act, Entry};
 use care_core::vocabulary::{Demographics, OdsCode, PersonId, Role};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::asking::Why;
 use super::gather::Gathered;
-use super::{Answer, Disclosed, Disclosure, DisclosureError, decided_entry, handles};
+use super::{Answer, Disclosed, Disclosure, DisclosureError, decided_entry};
 use crate::caller::Caller;
+use crate::casework::{self, NewCase, reference};
 use crate::choices::Choice;
-use crate::store::{Change, NewWorklist};
 
 /// What the person's own pages show.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +65,9 @@ pub enum OwnCase {
     CallAboutChoice,
 }
 
+/// A person who asks us something is answered within this time.
+const OWN_CASE_DUE: SignedDuration = SignedDuration::from_hours(5 * 24);
+
 impl Disclosure {
     /// The person's own record, or that of the person they act for.
     pub fn own(&self, caller: &Caller, page: &str) -> Answer<Disclosed<OwnRecord>> {
@@ -91,32 +94,31 @@ impl Disclosure {
     ) -> Answer<Disclosed<String>> {
         let (gathered, mut entry) = self.own_person(caller, "case")?;
         let reference = reference()?;
-        let (kind, about) = match case {
+        let (kind, mut detail) = match case {
             OwnCase::NotRecognised(number) => {
                 let about = self.entry_about(&gathered, number)?;
-                (
-                    "not-recognised",
-                    serde_json::json!({
-                        "entry": number, "who": about.who, "role": about.role,
-                        "organisation": about.organisation, "visit": about.visit,
-                    }),
-                )
+                let why = "The person says that they do not recognise it.";
+                let mut detail = super::review::detail(&about, &["not-recognised"], why);
+                detail["entry"] = number.into();
+                ("not-recognised", detail)
             }
-            OwnCase::CallAboutChoice => ("call-about-choice", serde_json::Value::Null),
+            OwnCase::CallAboutChoice => ("call-about-choice", serde_json::json!({})),
         };
-        let detail = serde_json::json!({
-            "reference": reference, "said": said, "about": about, "asked by": caller.user.id,
-        });
+        detail["reference"] = reference.clone().into();
+        detail["said"] = said.into();
+        detail["asked by"] = caller.user.id.clone().into();
         entry.act = Act::Worklist;
         entry.detail = format!("{kind} case {reference} opened");
-        let change = Change::Worklist(NewWorklist {
+        let new = NewCase {
             kind: kind.to_owned(),
-            feed: String::new(),
-            delivery: None,
+            reference: Some(reference),
             person: Some(gathered.person),
-            opened_at: self.now(),
-            detail: detail.to_string().into_bytes(),
-        });
+            about: detail["who"].as_str().unwrap_or_default().to_owned(),
+            due_at: Some(entry.at + OWN_CASE_DUE),
+            detail,
+            ..NewCase::default()
+        };
+        let (change, reference) = casework::opening(entry.at, &caller.user.id, new)?;
         self.disclose(vec![change], entry, reference)
     }
 
@@ -162,14 +164,6 @@ impl Disclosure {
         };
         Ok(self.inner.directory.sources().iter().map(own).collect())
     }
-}
-
-/// A reference to read out over the phone: eight characters, no two alike.
-fn reference() -> Result<String, getrandom::Error> {
-    let handle = handles::fresh()?.to_uppercase();
-    let (first, rest) = handle.split_at(handle.len().min(4));
-    let (second, _) = rest.split_at(rest.len().min(4));
-    Ok(format!("{first}-{second}"))
 }
 
 impl Disclosure {

@@ -589,12 +589,55 @@ fn i_do_not_recognise_this_opens_a_case_only_about_an_entry_of_ones_own() {
         .door()
         .own_case(&amara(), case, "I was at home")
         .expect("opened");
-    let store = &world.record.inner().store;
-    let rows = store
-        .worklist(Some("not-recognised"), None, 10)
-        .expect("rows");
-    let detail = String::from_utf8_lossy(&rows[0].detail).into_owned();
-    assert!(detail.contains(reference.as_str()), "{detail}");
+    let cases = world
+        .record
+        .casework()
+        .matching(&crate::CaseFilter::open_of(&["not-recognised"], 10))
+        .expect("cases");
+    assert_eq!(cases[0].reference, reference.as_str());
+    assert_eq!(cases[0].about, nurse().user.id);
+    assert_eq!(cases[0].text("said"), "I was at home");
     let other = crate::OwnCase::NotRecognised(9_999);
     assert!(world.door().own_case(&amara(), other, "").is_err());
+}
+
+#[test]
+fn a_look_that_must_be_looked_at_again_opens_one_case_in_its_own_commit() {
+    let world = World::new();
+    let all = || {
+        let filter = crate::CaseFilter {
+            limit: 20,
+            ..crate::CaseFilter::default()
+        };
+        world.record.casework().matching(&filter).expect("cases")
+    };
+    let stranger = caller(Role::DistrictNurse, "X9C01", "session-9");
+    let why = Why::Emergency {
+        ground: Ground::RiskToLife,
+        text: "unconscious at the door".to_owned(),
+        seal: false,
+    };
+    let before = world.entries().len();
+    let opened = open(&world, &stranger, &why).expect("opened");
+    let [case] = &all()[..] else {
+        panic!("one case")
+    };
+    assert_eq!(case.kind, "emergency-access");
+    assert_eq!(case.about, stranger.user.id);
+    assert_eq!(case.person, world.last().person);
+    assert!(
+        case.text("reason given")
+            .contains("unconscious at the door")
+    );
+    // Finding, and opening: the case came with the entry of the opening, not with one of its own.
+    assert_eq!(world.entries().len(), before + 2);
+    let door = world.door();
+    for request in [SectionRequest::Allergies, SectionRequest::Summary] {
+        door.section(&stranger, &opened.visit, &request)
+            .expect("read");
+    }
+    assert_eq!(all().len(), 1, "the pages of a visit belong to its case");
+    door.wrong_person(&stranger, &opened.visit).expect("ended");
+    let kinds: Vec<String> = all().into_iter().map(|case| case.kind).collect();
+    assert_eq!(kinds, ["emergency-access", "self-reported"]);
 }

@@ -199,9 +199,6 @@ impl Disclosure {
             },
         ];
         changes.extend(self.remember(caller, gathered.person, why, &asked.permission)?);
-        if gathered.facts.patient.heightened_monitoring || gathered.decision.needs_review() {
-            changes.push(review_case(now, &gathered, &entry));
-        }
         let emergency_until =
             emergency.then(|| Timestamp::from_millisecond(visit.ends_ms).unwrap_or(now));
         self.disclose(
@@ -438,20 +435,4 @@ fn stated_reason(why: &Why) -> String {
         Why::Safeguarding { case } => format!("Safeguarding, case {case}"),
         _ => why.words(),
     }
-}
-
-/// A case for the privacy officer, made at once with the use it reviews.
-fn review_case(now: Timestamp, gathered: &Gathered, entry: &care_core::audit::Entry) -> Change {
-    let detail = serde_json::json!({
-        "who": entry.who, "role": entry.role, "organisation": entry.organisation,
-        "visit": entry.visit, "reason": entry.reason, "flags": entry.flags, "said": entry.detail,
-    });
-    Change::Worklist(crate::store::NewWorklist {
-        kind: "access-review".to_owned(),
-        feed: String::new(),
-        delivery: None,
-        person: Some(gathered.person),
-        opened_at: now,
-        detail: detail.to_string().into_bytes(),
-    })
 }

@@ -6,6 +6,7 @@
 //! decision's `View`, which becomes part of the query.
 
 mod body;
+mod cases;
 mod filter;
 #[cfg(test)]
 mod load;
@@ -20,6 +21,7 @@ mod suite;
 mod upkeep;
 
 pub(crate) use body::{Codec, DELIVERY_KIND, ENTRY_KIND};
+pub(crate) use cases::*;
 pub(crate) use model::*;
 pub use upkeep::CheckReport;
 pub(crate) use upkeep::{KeptCheckpoint, Samples, Upkeep};
@@ -136,6 +138,21 @@ pub(crate) trait Store: Send + Sync {
         after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<WorklistRow>, StoreError>;
+
+    /// A case as it stands.
+    fn case(&self, number: u64) -> Result<Option<CaseRow>, StoreError>;
+
+    /// The case with this reference.
+    fn case_by_reference(&self, reference: &str) -> Result<Option<CaseRow>, StoreError>;
+
+    /// Cases, in the order asked for.
+    fn cases(&self, query: &CaseQuery) -> Result<Vec<CaseRow>, StoreError>;
+
+    /// How many cases there are by kind and state; order, offset and limit do not count.
+    fn case_tally(&self, query: &CaseQuery) -> Result<Vec<CaseTally>, StoreError>;
+
+    /// What happened to a case, oldest first.
+    fn case_events(&self, number: u64) -> Result<Vec<CaseEventRow>, StoreError>;
 
     /// A small value kept under a key (sessions, visits, search handles, last looked …), unexpired at `now_ms`.
     fn keep_get(&self, space: &str, key: &str, now_ms: i64) -> Result<Option<Vec<u8>>, StoreError>;

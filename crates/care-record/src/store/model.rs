@@ -6,6 +6,8 @@ use care_core::sections::Header;
 use care_core::vocabulary::{Category, Involvement, ItemId, PersonId, Sensitivity, SourceCode};
 use jiff::Timestamp;
 
+use super::cases::{ChangeCase, OpenCase};
+
 /// Changes that become durable together with at least one audit entry. There is no other way to write.
 pub(crate) struct Commit {
     /// What changes, applied in order.
@@ -77,6 +79,10 @@ pub(crate) enum Change {
         state: String,
         note: String,
     },
+    /// Opens a case.
+    OpenCase(Box<OpenCase>),
+    /// Changes a case.
+    ChangeCase(Box<ChangeCase>),
     /// Keeps a small value whose key was never used before, ended or not. Fails with
     /// [`StoreError::AlreadyKept`]: of many at once, one wins.
     KeepOnce {
@@ -179,6 +185,8 @@ pub(crate) struct Committed {
     pub items: Vec<Put>,
     /// Worklist rows opened, in order.
     pub worklist: Vec<u64>,
+    /// Cases opened, in order.
+    pub cases: Vec<u64>,
     /// The number of the first entry in the log; the others follow it.
     pub entry: u64,
 }
@@ -324,6 +332,8 @@ pub(crate) enum StoreError {
     AlreadyKept,
     #[error("this join would make a ring; undo the other join first")]
     JoinLoop,
+    #[error("somebody else changed this case meanwhile; open it again and look at what changed")]
+    Stale,
     #[error("there is no such row; it may have been given by another store")]
     NoSuchRow,
     #[error("nothing was written: the disk is full; free space, writing goes on by itself")]

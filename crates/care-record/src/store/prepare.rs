@@ -8,12 +8,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::row::{CURRENT, GP_SOURCED, ItemRow, WITHDRAWN};
 use crate::store::body::{Codec, DELIVERY_KIND, ENTRY_KIND, Packed, digest};
-use crate::store::{Change, Commit, NewDelivery, NewWorklist, PutItem, StoreError};
+use crate::store::{
+    Change, ChangeCase, Commit, NewDelivery, NewWorklist, OpenCase, PutItem, StoreError,
+};
 
 pub(super) struct Prepared {
     pub changes: Vec<PreparedChange>,
     pub entries: Vec<PreparedEntry>,
-    /// Nothing but entries and kept values: what reading a record writes. May use the reserve.
+    /// Nothing but entries, kept values and cases for review: what reading a record writes. May use the reserve.
     pub only_audit: bool,
 }
 
@@ -51,6 +53,8 @@ pub(super) enum PreparedChange {
         into: Option<i64>,
     },
     Worklist(NewWorklist),
+    OpenCase(Box<OpenCase>),
+    ChangeCase(Box<ChangeCase>),
     WorklistState {
         row: i64,
         state: String,
@@ -124,10 +128,12 @@ pub(super) fn shared_part(resource_type: ResourceType, item: ItemId) -> i64 {
 
 /// Does the work of a commit that needs no database.
 pub(super) fn prepare(commit: Commit, codec: &Codec) -> Result<Prepared, StoreError> {
-    let only_audit = commit
-        .changes
-        .iter()
-        .all(|change| matches!(change, Change::Keep { .. } | Change::KeepOnce { .. }));
+    let only_audit = commit.changes.iter().all(|change| {
+        matches!(
+            change,
+            Change::Keep { .. } | Change::KeepOnce { .. } | Change::OpenCase(_)
+        )
+    });
     let changes = commit
         .changes
         .into_iter()
@@ -225,6 +231,14 @@ fn prepare_change(change: Change, codec: &Codec) -> Result<PreparedChange, Store
             into: into.map(part).transpose()?,
         },
         Change::Worklist(row) => PreparedChange::Worklist(row),
+        Change::OpenCase(case) => {
+            case.person.map(part).transpose()?;
+            PreparedChange::OpenCase(case)
+        }
+        Change::ChangeCase(change) => {
+            i64::try_from(change.number).map_err(|_| StoreError::NoSuchRow)?;
+            PreparedChange::ChangeCase(change)
+        }
         Change::WorklistState { row, state, note } => PreparedChange::WorklistState {
             row: i64::try_from(row).map_err(|_| StoreError::NoSuchRow)?,
             state,

@@ -666,6 +666,120 @@ pub(super) fn kept_values_end_and_worklist_rows_close(engine: &dyn Engine) {
     assert!(matches!(state(999, "closed"), Err(StoreError::NoSuchRow)));
 }
 
+pub(super) fn cases_open_change_by_version_and_keep_what_happened(engine: &dyn Engine) {
+    let open = |kind: &str, minute: i64, person: Option<u64>| {
+        Change::OpenCase(Box::new(OpenCase {
+            kind: kind.into(),
+            reference: format!("CC-{kind}-{minute}"),
+            person: person.map(PersonId),
+            about: "nurse-1".into(),
+            opened_at: at(minute),
+            due_at: (minute > 0).then(|| at(100 - minute)),
+            owner: String::new(),
+            who: "system".into(),
+            note: "opened \0".into(),
+            detail: b"{}".to_vec(),
+        }))
+    };
+    let people = [7, 8].map(|id| Change::NewPerson {
+        person: PersonId(id),
+    });
+    engine.commit(commit_of(people.into())).expect("committed");
+    let done = engine
+        .commit(commit_of(vec![
+            open("a", 0, Some(7)),
+            open("a", 1, Some(8)),
+            open("b", 2, None),
+        ]))
+        .expect("opened");
+    let [first, second, third] = done.cases[..] else {
+        panic!("three cases")
+    };
+    let change = |number, expected_version, state: Option<&str>| {
+        engine.commit(commit_of(vec![Change::ChangeCase(Box::new(ChangeCase {
+            number,
+            expected_version,
+            at: at(50),
+            who: "po".into(),
+            state: state.map(str::to_owned),
+            owner: Some("po".into()),
+            due_at: Some(None),
+            detail: state.map(|_| b"[1]".to_vec()),
+            note: "seen".into(),
+        }))]))
+    };
+    change(second, 1, None).expect("changed");
+    assert!(matches!(change(second, 1, None), Err(StoreError::Stale)));
+    assert!(matches!(change(999, 1, None), Err(StoreError::NoSuchRow)));
+    change(third, 1, Some("closed-done")).expect("closed");
+    let row = engine.case(third).expect("read").expect("held");
+    assert_eq!((row.version, row.state.as_str()), (2, "closed-done"));
+    assert_eq!(
+        (row.detail.as_slice(), row.due_at),
+        (b"[1]".as_slice(), None)
+    );
+    let found = engine.case_by_reference("CC-b-2").expect("read");
+    assert_eq!(found, Some(row));
+    assert_eq!(engine.case_by_reference("CC-b-9").expect("read"), None);
+    let events = engine.case_events(second).expect("read");
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (event.version, event.who.as_str(), event.detail.is_some()))
+        .collect();
+    assert_eq!(told, [(1, "system", true), (2, "po", false)]);
+    assert_eq!(events[1].due_at, None);
+
+    let all = CaseQuery {
+        limit: 9,
+        ..CaseQuery::default()
+    };
+    let numbers = |query: CaseQuery| -> Vec<u64> {
+        let rows = engine.cases(&query).expect("read");
+        rows.iter().map(|row| row.number).collect()
+    };
+    let text = |text: &str| text.to_owned();
+    #[rustfmt::skip]
+    let table = [
+        ("all", all.clone(), vec![first, second, third]),
+        ("open", CaseQuery { open: Some(true), ..all.clone() }, vec![first, second]),
+        ("closed", CaseQuery { open: Some(false), ..all.clone() }, vec![third]),
+        ("kind", CaseQuery { kinds: vec![text("b"), text("c")], ..all.clone() }, vec![third]),
+        ("state", CaseQuery { states: vec![text("open")], ..all.clone() }, vec![first, second]),
+        ("owner", CaseQuery { owner: Some(text("po")), ..all.clone() }, vec![second, third]),
+        ("nobody's", CaseQuery { owner: Some(text("")), ..all.clone() }, vec![first]),
+        ("about", CaseQuery { about: Some(text("nurse-2")), ..all.clone() }, vec![]),
+        ("person", CaseQuery { person: Some(PersonId(7)), ..all.clone() }, vec![first]),
+        ("due", CaseQuery { due_before: Some(at(200)), ..all.clone() }, vec![]),
+        ("from", CaseQuery { opened_from: Some(at(1)), opened_until: Some(at(2)), ..all.clone() }, vec![second]),
+        ("newest", CaseQuery { order: CaseOrder::Newest, ..all.clone() }, vec![third, second, first]),
+        ("by due", CaseQuery { order: CaseOrder::Due, ..all.clone() }, vec![first, second, third]),
+        ("changed", CaseQuery { order: CaseOrder::Changed, limit: 2, ..all.clone() }, vec![second, third]),
+        ("second page", CaseQuery { offset: 2, limit: 2, ..all.clone() }, vec![third]),
+    ];
+    for (name, query, expected) in table {
+        assert_eq!(numbers(query), expected, "{name}");
+    }
+    let tally = engine.case_tally(&all).expect("read");
+    let counted: Vec<_> = tally
+        .iter()
+        .map(|one| (one.kind.as_str(), one.state.as_str(), one.count, one.oldest))
+        .collect();
+    assert_eq!(
+        counted,
+        [("a", "open", 2, at(0)), ("b", "closed-done", 1, at(2))]
+    );
+    let join = Change::Join {
+        from: PersonId(8),
+        into: Some(PersonId(7)),
+    };
+    engine.commit(commit_of(vec![join])).expect("joined");
+    let of_both = CaseQuery {
+        person: Some(PersonId(7)),
+        ..all
+    };
+    assert_eq!(numbers(of_both), [first, second], "joins are followed");
+}
+
 pub(super) fn any_text_is_found_again_and_harms_nobody_else(engine: &dyn Engine) {
     let person = PersonId(7);
     let mut delivery = delivery_of("a\0b", b"zero \0 bytes");
@@ -885,6 +999,7 @@ macro_rules! engine_suite {
             what_is_known_of_a_person_reads_back_and_old_news_changes_nothing
             the_log_keeps_exact_bytes_in_order_and_by_person_and_user
             kept_values_end_and_worklist_rows_close
+            cases_open_change_by_version_and_keep_what_happened
             any_text_is_found_again_and_harms_nobody_else
             what_ends_is_taken_away_and_signed_states_stay
             bodies_written_with_a_dictionary_read_back_and_the_scrub_agrees

@@ -19,7 +19,8 @@ pub struct Head {
     pub title: String,
     /// The form has errors: the title begins "Error: ".
     pub error: bool,
-    /// The entry of the service navigation that is current: "find", "recent", "access", "help".
+    /// The entry of the service navigation that is current: "find", "recent", "access",
+    /// "governance", "help".
     pub here: &'static str,
 }
 
@@ -49,6 +50,8 @@ pub struct Frame {
     organisation: String,
     csrf: String,
     may_change_role: bool,
+    /// Where the governance console begins for this role.
+    governance: Option<&'static str>,
 }
 
 impl Frame {
@@ -60,6 +63,7 @@ impl Frame {
             organisation: session.organisation.name.clone(),
             csrf: session.csrf.clone(),
             may_change_role: session.has_other_roles(),
+            governance: crate::console::home_of(session.user.role),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Never decides what somebody may see: a template gets only what was disclosed.
 
 mod assets;
+mod csv;
 #[cfg(test)]
 mod fixtures;
 mod frame;
@@ -13,6 +14,7 @@ use std::sync::LazyLock;
 use minijinja::{Environment, Value};
 
 pub use assets::asset;
+pub use csv::{csv, quoted};
 pub use frame::{Frame, Head, page, see_other};
 
 use crate::problem::Problem;
@@ -45,6 +47,10 @@ macro_rules! templates {
 const TEMPLATES: &[(&str, &str)] = templates![
     "parts.html",
     "frame.html",
+    "ig-frame.html",
+    "ig-list.html",
+    "ig-plain-list.html",
+    "ig-home.html",
     "login.html",
     "role.html",
     "demo-users.html",
@@ -122,6 +128,9 @@ static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> =
         // A section stands in the record's frame; the print view puts it on a sheet instead.
         environment.add_global("parent", "record.html");
         environment.add_global("version", env!("CARGO_PKG_VERSION"));
+        environment.add_filter("lines", |text: String| -> Vec<String> {
+            text.split('\n').map(str::to_owned).collect()
+        });
         environment.add_filter("grouped", |number: u64| {
             care_core::sections::number(&number.to_string())
         });

@@ -126,7 +126,9 @@ fn landing(user: &care_record::User, next: &str) -> String {
     }
     match user.role {
         Role::Patient | Role::Proxy => "/me".to_owned(),
-        _ => "/staff/find".to_owned(),
+        role => crate::console::home_of(role)
+            .unwrap_or("/staff/find")
+            .to_owned(),
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use super::{ask, failed};
-use crate::components::{Frame, Head, page, see_other, shown};
+use crate::components::{Frame, Head, page, quoted, see_other, shown};
 use crate::problem::Problem;
 use crate::signin::Session;
 use crate::state::Shared;
@@ -214,16 +214,6 @@ pub(super) async fn my_access_file(
     Ok((headers, file).into_response())
 }
 
-/// A cell of a CSV file (RFC 4180). A text that a spreadsheet would run as a formula is kept a text.
-fn quoted(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        "'"
-    } else {
-        ""
-    };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
-}
-
 /// Which visit was a mistake.
 #[derive(Deserialize)]
 pub(super) struct Mistake {
@@ -256,13 +246,6 @@ pub(super) async fn help(session: Session) -> Result<Response, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cell_never_becomes_a_formula_or_a_second_cell() {
-        assert_eq!(quoted("Direct care"), "\"Direct care\"");
-        assert_eq!(quoted("a \"b\", c"), "\"a \"\"b\"\", c\"");
-        assert_eq!(quoted("=1+1"), "\"'=1+1\"");
-    }
 
     #[test]
     fn a_span_takes_whole_days_and_nothing_that_is_not_a_day() {

@@ -52,6 +52,19 @@ fn clean_change(change: &mut PreparedChange) {
         }
         PreparedChange::Worklist(row) => fit([&mut row.kind, &mut row.feed]),
         PreparedChange::WorklistState { state, note, .. } => fit([state, note]),
+        PreparedChange::OpenCase(case) => fit([
+            &mut case.kind,
+            &mut case.reference,
+            &mut case.about,
+            &mut case.owner,
+            &mut case.who,
+            &mut case.note,
+        ]),
+        PreparedChange::ChangeCase(change) => {
+            fit([&mut change.who, &mut change.note]);
+            fit(&mut change.state);
+            fit(&mut change.owner);
+        }
         PreparedChange::KeepOnce { key, .. } | PreparedChange::Keep { key, .. } => fit([key]),
         PreparedChange::Item(_)
         | PreparedChange::NewPerson { .. }

@@ -13,7 +13,9 @@ use crate::store::prepare::{
     Details, Prepared, PreparedChange, PreparedDelivery, PreparedEntry, PreparedItem,
 };
 use crate::store::row::ItemRow;
-use crate::store::{Committed, NewWorklist, Put, StoreError};
+use crate::store::{
+    CaseEventRow, CaseRow, ChangeCase, Committed, NewWorklist, OpenCase, Put, StoreError,
+};
 
 /// Person, kind, item.
 pub(super) type Key = (i64, i64, i64);
@@ -32,6 +34,7 @@ pub(super) struct Known {
     /// Space and key of kept values.
     pub kept: HashSet<(String, String)>,
     pub worklist: HashSet<i64>,
+    pub cases: HashMap<i64, CaseRow>,
     /// The greatest number of a person's choices.
     pub choices: HashMap<i64, i64>,
 }
@@ -92,6 +95,7 @@ pub(super) struct Numbers {
     pub entry: i64,
     pub delivery: i64,
     pub worklist: i64,
+    pub case: i64,
 }
 
 /// What is to be written.
@@ -113,6 +117,9 @@ pub(super) struct Changes<'a> {
     once: HashSet<(&'a str, &'a str)>,
     pub worklist: Vec<(i64, Option<i64>, &'a NewWorklist)>,
     pub worklist_states: HashMap<i64, (&'a str, &'a str)>,
+    /// Cases as they will be after the batch, and what happened to them.
+    pub cases: HashMap<i64, CaseRow>,
+    pub case_events: Vec<(i64, CaseEventRow)>,
     pub kept: HashMap<(&'a str, &'a str), Option<Kept<'a>>>,
     pub entries: Vec<(i64, &'a PreparedEntry)>,
     pub seen: HashMap<&'a str, i64>,
@@ -146,6 +153,8 @@ impl<'a> Changes<'a> {
         self.once.extend(layer.once);
         self.worklist.extend(layer.worklist);
         self.worklist_states.extend(layer.worklist_states);
+        self.cases.extend(layer.cases);
+        self.case_events.extend(layer.case_events);
         self.kept.extend(layer.kept);
         self.entries.extend(layer.entries);
         for (source, received_at) in layer.seen {
@@ -229,6 +238,7 @@ impl<'a> Batch<'a> {
             delivery: None,
             items: Vec::new(),
             worklist: Vec::new(),
+            cases: Vec::new(),
             entry: self.numbers.entry as u64,
         };
         for change in &prepared.changes {
@@ -319,6 +329,8 @@ impl<'a> Batch<'a> {
                 }
                 self.layer.worklist_states.insert(*row, (state, note));
             }
+            PreparedChange::OpenCase(case) => done.cases.push(self.open_case(case)),
+            PreparedChange::ChangeCase(change) => self.change_case(change)?,
             PreparedChange::KeepOnce {
                 space,
                 key,
@@ -541,6 +553,71 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    fn open_case(&mut self, case: &OpenCase) -> u64 {
+        let number = self.numbers.case;
+        self.numbers.case += 1;
+        let row = CaseRow {
+            number: number as u64,
+            reference: case.reference.clone(),
+            kind: case.kind.clone(),
+            person: case.person,
+            about: case.about.clone(),
+            opened_at: case.opened_at,
+            due_at: case.due_at,
+            changed_at: case.opened_at,
+            owner: case.owner.clone(),
+            state: "open".to_owned(),
+            version: 1,
+            detail: case.detail.clone(),
+        };
+        self.case_happened(row, &case.who, &case.note, Some(case.detail.clone()));
+        number as u64
+    }
+
+    fn change_case(&mut self, change: &ChangeCase) -> Result<(), StoreError> {
+        let number = change.number as i64;
+        let held = [&self.layer.cases, &self.total.cases, &self.known.cases]
+            .into_iter()
+            .find_map(|cases| cases.get(&number))
+            .ok_or(StoreError::NoSuchRow)?;
+        if held.version != change.expected_version {
+            return Err(StoreError::Stale);
+        }
+        let mut row = held.clone();
+        row.version += 1;
+        row.changed_at = change.at;
+        if let Some(owner) = &change.owner {
+            row.owner.clone_from(owner);
+        }
+        if let Some(state) = &change.state {
+            row.state.clone_from(state);
+        }
+        if let Some(due_at) = change.due_at {
+            row.due_at = due_at;
+        }
+        if let Some(detail) = &change.detail {
+            row.detail.clone_from(detail);
+        }
+        self.case_happened(row, &change.who, &change.note, change.detail.clone());
+        Ok(())
+    }
+
+    fn case_happened(&mut self, row: CaseRow, who: &str, note: &str, detail: Option<Vec<u8>>) {
+        let number = row.number as i64;
+        let event = CaseEventRow {
+            version: row.version,
+            at: row.changed_at,
+            who: who.to_owned(),
+            owner: row.owner.clone(),
+            state: row.state.clone(),
+            due_at: row.due_at,
+            note: note.to_owned(),
+            detail,
+        };
+        self.layer.case_events.push((number, event));
+        self.layer.cases.insert(number, row);
+    }
+
     fn is_kept(&self, space: &str, key: &str) -> bool {
         let changed = self.layer.kept.get(&(space, key));
         match changed.or_else(|| self.total.kept.get(&(space, key))) {
@@ -564,6 +641,7 @@ pub(super) struct Named<'a> {
     pub deliveries: HashSet<(&'a str, &'a str)>,
     pub kept: HashSet<(&'a str, &'a str)>,
     pub worklist: HashSet<i64>,
+    pub cases: HashSet<i64>,
     pub choices: HashSet<i64>,
 }
 
@@ -617,10 +695,15 @@ impl<'a> Named<'a> {
             PreparedChange::WorklistState { row, .. } => {
                 self.worklist.insert(*row);
             }
+            PreparedChange::ChangeCase(change) => {
+                self.cases.insert(change.number as i64);
+            }
             PreparedChange::KeepOnce { space, key, .. } => {
                 self.kept.insert((space, key));
             }
-            PreparedChange::Worklist(_) | PreparedChange::Keep { .. } => {}
+            PreparedChange::Worklist(_)
+            | PreparedChange::OpenCase(_)
+            | PreparedChange::Keep { .. } => {}
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::decide::{Key, Known, Named, Past};
 use super::link::Link;
+use super::read_cases::case_row;
 use super::readers::ReadError;
 use super::row::{get, int};
 use super::sql;
@@ -21,6 +22,7 @@ pub(super) fn load(link: &Link, batch: &[&Prepared]) -> Result<Known, ReadError>
     let (control_ids, senders): (Vec<_>, Vec<_>) = named.deliveries.iter().copied().unzip();
     let (spaces, kept): (Vec<_>, Vec<_>) = named.kept.iter().copied().unzip();
     let worklist: Vec<i64> = named.worklist.iter().copied().collect();
+    let cases: Vec<i64> = named.cases.iter().copied().collect();
     let choices: Vec<i64> = named.choices.iter().copied().collect();
 
     // Only what is named is asked for; what is asked for goes on the wire together.
@@ -48,6 +50,7 @@ pub(super) fn load(link: &Link, batch: &[&Prepared]) -> Result<Known, ReadError>
     );
     ask(!kept.is_empty(), sql::LOAD_KEPT, vec![&spaces, &kept]);
     ask(!worklist.is_empty(), sql::LOAD_WORKLIST, vec![&worklist]);
+    ask(!cases.is_empty(), sql::LOAD_CASES, vec![&cases]);
     ask(!choices.is_empty(), sql::LOAD_CHOICES, vec![&choices]);
     for (sql, rows) in link.query_list(&asked)? {
         for row in rows {
@@ -104,6 +107,9 @@ impl Known {
             }
             sql::LOAD_WORKLIST => {
                 self.worklist.insert(get(row, 0)?);
+            }
+            sql::LOAD_CASES => {
+                self.cases.insert(get(row, 0)?, case_row(row)?);
             }
             _ => {
                 self.choices.insert(get(row, 0)?, get(row, 1)?);

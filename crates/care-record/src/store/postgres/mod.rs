@@ -14,6 +14,7 @@ mod link;
 mod load;
 #[cfg(test)]
 mod measure;
+mod read_cases;
 mod read_items;
 mod read_log;
 mod read_people;
@@ -45,8 +46,9 @@ use super::body::Codec;
 use super::filter::Filter;
 use super::prepare::{part, prepare, shared_part};
 use super::{
-    Commit, Committed, DeliveryRow, DetailsQuery, IdentifierRow, PersonRow, SourceActivity, Store,
-    StoreError, StoreHealth, StoredBody, WorklistRow,
+    CaseEventRow, CaseQuery, CaseRow, CaseTally, Commit, Committed, DeliveryRow, DetailsQuery,
+    IdentifierRow, PersonRow, SourceActivity, Store, StoreError, StoreHealth, StoredBody,
+    WorklistRow,
 };
 
 /// Threads that carry bytes between the connections and the server.
@@ -258,6 +260,28 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<Vec<WorklistRow>, StoreError> {
         self.read(|link| read_log::worklist(link, kind, after, limit))
+    }
+
+    fn case(&self, number: u64) -> Result<Option<CaseRow>, StoreError> {
+        self.read(|link| read_cases::one(link, number))
+    }
+
+    fn case_by_reference(&self, reference: &str) -> Result<Option<CaseRow>, StoreError> {
+        self.read(|link| read_cases::by_reference(link, reference))
+    }
+
+    fn cases(&self, query: &CaseQuery) -> Result<Vec<CaseRow>, StoreError> {
+        let parts = query.person.map(|person| self.parts(person));
+        self.read(|link| read_cases::list(link, parts.as_deref(), query))
+    }
+
+    fn case_tally(&self, query: &CaseQuery) -> Result<Vec<CaseTally>, StoreError> {
+        let parts = query.person.map(|person| self.parts(person));
+        self.read(|link| read_cases::tally(link, parts.as_deref(), query))
+    }
+
+    fn case_events(&self, number: u64) -> Result<Vec<CaseEventRow>, StoreError> {
+        self.read(|link| read_cases::events(link, number))
     }
 
     fn keep_get(&self, space: &str, key: &str, now_ms: i64) -> Result<Option<Vec<u8>>, StoreError> {

@@ -47,6 +47,29 @@ macro_rules! delivery_columns {
     };
 }
 
+macro_rules! case_columns {
+    () => {
+        "c.number, c.reference, c.kind, c.person, c.about, c.opened_at, c.due_at, c.changed_at, \
+         c.owner, c.state, c.version, c.detail"
+    };
+}
+
+/// Which cases: $1 the person's parts, $2 kinds, $3 states, $4 open or closed, $5 owner, $6 about,
+/// $7 due before, $8 opened from, $9 opened until.
+macro_rules! chosen_cases {
+    () => {
+        " FROM casework AS c WHERE ($1::bigint[] IS NULL OR c.person = ANY($1::bigint[])) \
+         AND ($2::text[] IS NULL OR c.kind = ANY($2::text[])) \
+         AND ($3::text[] IS NULL OR c.state = ANY($3::text[])) \
+         AND ($4::boolean IS NULL OR c.closed <> $4::boolean) \
+         AND ($5::text IS NULL OR c.owner = $5::text) \
+         AND ($6::text IS NULL OR c.about = $6::text) \
+         AND ($7::bigint IS NULL OR c.due_at < $7::bigint) \
+         AND ($8::bigint IS NULL OR c.opened_at >= $8::bigint) \
+         AND ($9::bigint IS NULL OR c.opened_at < $9::bigint)"
+    };
+}
+
 /// The columns of an item as they are written, `versions` apart.
 macro_rules! written_columns {
     () => {
@@ -181,6 +204,23 @@ statements! {
     WORKLIST = "SELECT number, kind, feed, delivery, person, opened_at, state, note, detail \
         FROM worklist WHERE NOT closed AND ($1::text IS NULL OR kind = $1::text) \
         AND number > $2::bigint ORDER BY number LIMIT $3::bigint";
+    CASE = concat!("SELECT ", case_columns!(), " FROM casework AS c WHERE c.number = $1::bigint");
+    CASE_BY_REFERENCE = concat!(
+        "SELECT ", case_columns!(), " FROM casework AS c WHERE c.reference = $1::text"
+    );
+    CASES = concat!(
+        "SELECT ", case_columns!(), chosen_cases!(),
+        " ORDER BY CASE $10::text WHEN 'newest' THEN -c.opened_at \
+         WHEN 'changed' THEN -c.changed_at \
+         WHEN 'due' THEN coalesce(c.due_at, 9223372036854775807) ELSE c.opened_at END, c.number \
+         LIMIT $11::bigint"
+    );
+    CASE_TALLY = concat!(
+        "SELECT c.kind, c.state, count(*), min(c.opened_at)", chosen_cases!(),
+        " GROUP BY c.kind, c.state ORDER BY c.kind, c.state"
+    );
+    CASE_EVENTS = "SELECT version, at, who, owner, state, due_at, note, detail \
+        FROM casework_event WHERE number = $1::bigint ORDER BY version";
     KEPT = "SELECT value FROM keep \
         WHERE space = $1::text AND key = $2::text AND expires_ms > $3::bigint";
     KEPT_LIST = "SELECT key, value FROM keep WHERE space = $1::text AND key >= $2::text \
@@ -202,7 +242,8 @@ statements! {
         pg_database_size(current_database())";
     NUMBERS = "SELECT (SELECT coalesce(max(number), -1) + 1 FROM entry), \
         (SELECT coalesce(max(delivery), 0) + 1 FROM delivery), \
-        (SELECT coalesce(max(number), 0) + 1 FROM worklist)";
+        (SELECT coalesce(max(number), 0) + 1 FROM worklist), \
+        (SELECT coalesce(max(number), 0) + 1 FROM casework)";
     DICTIONARIES = "SELECT dictionary, kind, content FROM dictionary ORDER BY dictionary";
 
     // What a batch must know before it can be decided.
@@ -226,6 +267,9 @@ statements! {
     LOAD_KEPT = "SELECT h.space, h.key FROM unnest($1::text[], $2::text[]) AS k (space, key) \
         JOIN keep AS h ON h.space = k.space AND h.key = k.key";
     LOAD_WORKLIST = "SELECT number FROM worklist WHERE number = ANY($1::bigint[])";
+    LOAD_CASES = concat!(
+        "SELECT ", case_columns!(), " FROM casework AS c WHERE c.number = ANY($1::bigint[])"
+    );
     LOAD_CHOICES = "SELECT person, max(number) FROM choice \
         WHERE person = ANY($1::bigint[]) GROUP BY person";
 
@@ -296,6 +340,16 @@ statements! {
         $6::text, 'open', '', $7::bytea, false)";
     PUT_WORKLIST_STATE = "UPDATE worklist SET state = $2::text, note = $3::text, \
         closed = $4::boolean WHERE number = $1::bigint";
+    PUT_CASE = "INSERT INTO casework (number, reference, kind, person, about, opened_at, due_at, \
+        changed_at, owner, state, version, detail, closed) VALUES ($1::bigint, $2::text, $3::text, \
+        $4::bigint, $5::text, $6::bigint, $7::bigint, $8::bigint, $9::text, $10::text, \
+        $11::bigint, $12::bytea, $13::boolean) ON CONFLICT (number) DO UPDATE SET \
+        due_at = excluded.due_at, changed_at = excluded.changed_at, owner = excluded.owner, \
+        state = excluded.state, version = excluded.version, detail = excluded.detail, \
+        closed = excluded.closed";
+    PUT_CASE_EVENT = "INSERT INTO casework_event (number, version, at, due_at, who, owner, state, \
+        note, detail) VALUES ($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::text, $6::text, \
+        $7::text, $8::text, $9::bytea)";
     PUT_KEPT = "INSERT INTO keep (space, key, value, expires_ms, kept) \
         SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[]) \
         ON CONFLICT (space, key) DO UPDATE SET value = excluded.value, \

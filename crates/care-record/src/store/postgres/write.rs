@@ -6,6 +6,7 @@ use tokio_postgres::types::ToSql;
 use super::decide::{Changes, Passing};
 use super::link::{Link, Pipeline};
 use super::sql;
+use crate::store::is_closed;
 use crate::store::row::ItemRow;
 
 /// Boxes values of different types for one statement.
@@ -313,12 +314,13 @@ fn rest<'a>(pipeline: &mut Pipeline<'a>, changes: &'a Changes<'_>) -> Result<(),
         )?;
     }
     for (number, (state, note)) in &changes.worklist_states {
-        let closed = *state == "closed" || state.starts_with("closed-");
+        let closed = is_closed(state);
         pipeline.add(
             sql::PUT_WORKLIST_STATE,
             values![*number, *state, *note, closed],
         )?;
     }
+    cases(pipeline, changes)?;
     let mut kept = Vec::new();
     for ((space, key), value) in &changes.kept {
         match value {
@@ -350,6 +352,47 @@ fn rest<'a>(pipeline: &mut Pipeline<'a>, changes: &'a Changes<'_>) -> Result<(),
         if more != 0 {
             pipeline.add(sql::PUT_TALLY, values![name, more])?;
         }
+    }
+    Ok(())
+}
+
+fn cases<'a>(pipeline: &mut Pipeline<'a>, changes: &'a Changes<'_>) -> Result<(), Error> {
+    let micros = |at: Option<jiff::Timestamp>| at.map(|at| at.as_microsecond());
+    for (number, case) in &changes.cases {
+        pipeline.add(
+            sql::PUT_CASE,
+            values![
+                *number,
+                case.reference.as_str(),
+                case.kind.as_str(),
+                case.person.map(|person| person.0 as i64),
+                case.about.as_str(),
+                case.opened_at.as_microsecond(),
+                micros(case.due_at),
+                case.changed_at.as_microsecond(),
+                case.owner.as_str(),
+                case.state.as_str(),
+                i64::from(case.version),
+                case.detail.as_slice(),
+                is_closed(&case.state),
+            ],
+        )?;
+    }
+    for (number, event) in &changes.case_events {
+        pipeline.add(
+            sql::PUT_CASE_EVENT,
+            values![
+                *number,
+                i64::from(event.version),
+                event.at.as_microsecond(),
+                micros(event.due_at),
+                event.who.as_str(),
+                event.owner.as_str(),
+                event.state.as_str(),
+                event.note.as_str(),
+                event.detail.as_deref(),
+            ],
+        )?;
     }
     Ok(())
 }

@@ -168,6 +168,7 @@ fn numbers(link: &Link) -> Result<Numbers, ReadError> {
         entry: get(row, 0)?,
         delivery: get(row, 1)?,
         worklist: get(row, 2)?,
+        case: get(row, 3)?,
     })
 }
 

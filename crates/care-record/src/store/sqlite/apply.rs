@@ -9,7 +9,9 @@ use super::prepare::{
     Details, Prepared, PreparedChange, PreparedDelivery, PreparedEntry, PreparedItem,
 };
 use super::row::{ItemRow, item_columns};
-use crate::store::{Committed, Put, StoreError};
+use crate::store::{Committed, Put, StoreError, is_closed};
+
+use super::cases;
 
 /// Why one commit could not be applied.
 pub(super) enum Refusal {
@@ -58,6 +60,7 @@ pub(super) fn apply(
         delivery: None,
         items: Vec::new(),
         worklist: Vec::new(),
+        cases: Vec::new(),
         entry: entry as u64,
     };
     for change in &prepared.changes {
@@ -178,6 +181,8 @@ fn apply_change(
                 return Err(StoreError::NoSuchRow.into());
             }
         }
+        PreparedChange::OpenCase(case) => done.cases.push(cases::open(connection, case)?),
+        PreparedChange::ChangeCase(change) => cases::change(connection, change)?,
         PreparedChange::KeepOnce {
             space,
             key,
@@ -210,12 +215,7 @@ fn apply_change(
     Ok(())
 }
 
-/// `closed` and every state that begins with `closed-` end a row; every other state leaves it open.
-fn is_closed(state: &str) -> bool {
-    state == "closed" || state.starts_with("closed-")
-}
-
-fn cached(
+pub(super) fn cached(
     connection: &Connection,
     sql: &str,
     values: impl rusqlite::Params,

@@ -1,6 +1,7 @@
 //! The SQLite engine: one writer with group commit, a pool of readers, everything in one file.
 
 mod apply;
+mod cases;
 pub(crate) mod connection;
 mod fault;
 #[cfg(test)]
@@ -36,8 +37,9 @@ use super::body::Codec;
 use super::filter::Filter;
 use super::prepare;
 use super::{
-    Commit, Committed, DeliveryRow, DetailsQuery, IdentifierRow, PersonRow, SourceActivity, Store,
-    StoreError, StoreHealth, StoredBody, WorklistRow,
+    CaseEventRow, CaseQuery, CaseRow, CaseTally, Commit, Committed, DeliveryRow, DetailsQuery,
+    IdentifierRow, PersonRow, SourceActivity, Store, StoreError, StoreHealth, StoredBody,
+    WorklistRow,
 };
 
 /// The database's name in the data directory.
@@ -265,6 +267,26 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<WorklistRow>, StoreError> {
         self.on_reader(|c| read_log::worklist(c, kind, after, limit))
+    }
+
+    fn case(&self, number: u64) -> Result<Option<CaseRow>, StoreError> {
+        self.on_reader(|c| cases::one(c, number))
+    }
+
+    fn case_by_reference(&self, reference: &str) -> Result<Option<CaseRow>, StoreError> {
+        self.on_reader(|c| cases::by_reference(c, reference))
+    }
+
+    fn cases(&self, query: &CaseQuery) -> Result<Vec<CaseRow>, StoreError> {
+        self.on_reader(|c| cases::list(c, query))
+    }
+
+    fn case_tally(&self, query: &CaseQuery) -> Result<Vec<CaseTally>, StoreError> {
+        self.on_reader(|c| cases::tally(c, query))
+    }
+
+    fn case_events(&self, number: u64) -> Result<Vec<CaseEventRow>, StoreError> {
+        self.on_reader(|c| cases::events(c, number))
     }
 
     fn keep_get(&self, space: &str, key: &str, now_ms: i64) -> Result<Option<Vec<u8>>, StoreError> {

@@ -14,6 +14,7 @@ mod stu3;
 mod time;
 mod validate;
 mod view;
+pub mod views;
 pub mod xml;
 
 pub use choice::{

@@ -27,3 +27,4 @@ mod printed;
 mod samples;
 mod secondary_use;
 mod sections;
+mod sql_on_fhir;

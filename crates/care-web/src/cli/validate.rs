@@ -1,10 +1,12 @@
 //! `fhir validate`: structure of R4 resources in files. `fhir path`: a FHIRPath asked of one.
+//! `fhir view`: the rows of a SQL on FHIR ViewDefinition.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use care_core::fhir::path::{Context as PathContext, Path as FhirPath, Value};
+use care_core::fhir::views::{Cell, View};
 use care_core::fhir::{Json, Limits, OutcomeIssue, outcome, recognise_stu3, validate_structure};
 use care_record::{Clock, SystemClock};
 use clap::{Args, Subcommand};
@@ -20,6 +22,26 @@ pub enum FhirCommand {
     /// Ask a FHIRPath expression of a resource; one value a line
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care fhir path 'Patient.name.given' patient.json\n  connect-care fhir path --json 'entry.resource.ofType(Observation).value' bundle.xml\n")]
     Path(PathArgs),
+    /// Make the rows of a SQL on FHIR ViewDefinition; one JSON object a line
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care fhir view patients.view.json patient.json\n  connect-care fhir view --csv results.view.json bundles/*.ndjson > results.csv\n")]
+    View(ViewArgs),
+}
+
+/// Which view of which files.
+#[derive(Args)]
+pub struct ViewArgs {
+    /// A ViewDefinition as JSON
+    #[arg(value_name = "VIEWDEFINITION")]
+    definition: PathBuf,
+    /// FHIR JSON, NDJSON or XML: resources and Bundles
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Comma-separated values with a first row of names
+    #[arg(long)]
+    csv: bool,
+    /// Rows are JSON already; accepted so that every read command takes it
+    #[arg(long, hide = true)]
+    json: bool,
 }
 
 /// Which question of which file.
@@ -51,6 +73,7 @@ pub fn run(command: FhirCommand) -> anyhow::Result<ExitCode> {
     match command {
         FhirCommand::Validate(args) => validate(&args),
         FhirCommand::Path(args) => path(&args),
+        FhirCommand::View(args) => view(&args),
     }
 }
 
@@ -75,6 +98,74 @@ fn typed_json(value: &Value<'_>) -> Json {
         ("type", value.type_of().name().into()),
         ("value", value.to_json().into_owned()),
     ])
+}
+
+/// Prints the rows of every resource; fails at the first that cannot be had, with its file.
+fn view(args: &ViewArgs) -> anyhow::Result<ExitCode> {
+    let definition = read(&file(&args.definition)?).map_err(anyhow::Error::msg)?;
+    let view = View::read(&definition)?;
+    let names = view.columns().iter().map(|column| column.name.clone());
+    if args.csv {
+        print(&comma_separated(names));
+    }
+    let now = SystemClock.now();
+    for path in &args.files {
+        for resource in resources(&file(path)?).map_err(anyhow::Error::msg)? {
+            let rows = view
+                .rows(&resource, now)
+                .with_context(|| format!("a resource of {} gives no row", path.display()))?;
+            for row in rows {
+                if args.csv {
+                    print(&comma_separated(row.iter().map(Cell::to_text)));
+                } else {
+                    let cells = view.columns().iter().zip(&row);
+                    let members =
+                        cells.map(|(column, cell)| (column.name.clone().into(), cell.to_json()));
+                    print(&Json::Object(members.collect()).to_string());
+                }
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path)
+        .with_context(|| format!("{} cannot be read; check the path", path.display()))
+}
+
+/// The resources of a file: itself, the entries of a Bundle, the lines of NDJSON.
+fn resources(bytes: &[u8]) -> Result<Vec<Json>, String> {
+    let one = match read(bytes) {
+        Ok(one) => one,
+        Err(error) if looks_like_xml(bytes) => return Err(error),
+        Err(error) => {
+            let lines = bytes.split(|byte| *byte == b'\n');
+            let lines = lines.filter(|line| !line.trim_ascii().is_empty());
+            let found: Result<Vec<Json>, String> = lines.map(read).collect();
+            return found.map_err(|_| error);
+        }
+    };
+    if one.text_at(&["resourceType"]) != Some("Bundle") {
+        return Ok(vec![one]);
+    }
+    let entries = one.elements("entry").iter();
+    Ok(entries
+        .filter_map(|entry| entry.get("resource"))
+        .cloned()
+        .collect())
+}
+
+/// One line of comma-separated values: texts with commas, quotes or line ends are quoted.
+fn comma_separated(texts: impl Iterator<Item = String>) -> String {
+    let quoted = texts.map(|text| {
+        if text.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text
+        }
+    });
+    quoted.collect::<Vec<_>>().join(",")
 }
 
 /// Prints one OperationOutcome a file; fails when any has an error.

@@ -30,6 +30,7 @@ mod references;
 mod texts;
 mod types;
 mod value;
+mod variables;
 
 pub use context::{Context, PathLimits, Resolve, Terminology};
 pub use element::Element;
@@ -75,6 +76,13 @@ impl Path {
     /// The expression as it was written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The `%variables` the expression names and does not define itself, in the order they stand.
+    pub fn variables(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        variables::wanted(&self.root, &mut names);
+        names
     }
 
     /// Asks a resource (or other JSON). An empty answer is no error.

@@ -185,9 +185,8 @@ impl<'a> Evaluator<'a> {
             None => None,
         };
         let between = between.unwrap_or_default();
-        if input.is_empty() {
-            return Ok(Vec::new());
-        }
+        // Nothing joined is the empty text: the official views (SQL on FHIR v2) say so, the language
+        // does not.
         let mut joined = String::new();
         for (place, item) in input.iter().enumerate() {
             if place > 0 {

@@ -15,6 +15,7 @@ mod intake;
 mod jobs;
 pub mod ledger;
 pub mod operations;
+mod proxies;
 mod record;
 mod sessions;
 mod staff;
@@ -33,8 +34,8 @@ pub use directory::{Directory, Source};
 pub use disclosure::{
     ChoiceTold, Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError, Explained,
     FhirAsk, FhirPage, FhirResource, Found, FoundPerson, Ground, Look, LookKind, MyAccess,
-    MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnRecord, OwnSource, Page, RecentPerson,
-    Refusal, Stated, Stopped, VisitFacts, Why,
+    MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnPerson, OwnRecord, OwnSource, Page,
+    ProxyStop, RecentPerson, Refusal, Stated, Stopped, VisitFacts, Why,
 };
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{
@@ -43,6 +44,10 @@ pub use intake::{
 };
 pub use ledger::Ledger;
 pub use operations::Operations;
+pub use proxies::{
+    ActingFor, Holder, INVITATION_DAYS, NewGrant, Place, Proxies, ProxyError, ProxyPolicy,
+    ProxyRelationship, ProxyRights,
+};
 pub use record::{Engine, OpenError, Options, Record};
 pub use sessions::{SessionError, SessionRecord, Sessions};
 pub use staff::{

@@ -57,6 +57,8 @@ pub struct Options {
     pub publication: Publication,
     /// The settings of the access rules.
     pub settings: Settings,
+    /// What the deployment decided about parents and young people.
+    pub proxies: crate::ProxyPolicy,
     /// The key that signs the audit log's checkpoints; `None`: the data directory's own.
     pub signing_key: Option<SigningKey>,
     /// Which group of the staff directory stands for which role.
@@ -78,6 +80,7 @@ impl Options {
             witness: None,
             publication: Publication::default(),
             settings: Settings::default(),
+            proxies: crate::ProxyPolicy::default(),
             signing_key: None,
             group_roles: Vec::new(),
             reserve_bytes: Tuning::default().reserve_bytes,
@@ -183,6 +186,8 @@ pub(crate) struct Inner {
     pub settings: Settings,
     /// Who may sign in, in which roles.
     pub staff: crate::Staff,
+    /// What the deployment decided about parents and young people.
+    pub proxies: crate::ProxyPolicy,
     /// The engine itself, for upkeep.
     pub engine: Arc<dyn Upkeep>,
     /// The audit log's signed states.
@@ -258,6 +263,7 @@ impl Record {
                 directory: options.registry,
                 settings: options.settings,
                 staff,
+                proxies: options.proxies,
                 engine,
                 log,
                 data_directory: options.directory,
@@ -316,6 +322,11 @@ impl Record {
     /// Cases that people work on.
     pub fn casework(&self) -> crate::Casework {
         crate::Casework::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
+    /// Who acts for whom.
+    pub fn proxies(&self) -> crate::Proxies {
+        crate::Proxies::new(self.inner.clone())
     }
 
     /// What a person must look at.

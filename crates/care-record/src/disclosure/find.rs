@@ -226,7 +226,7 @@ impl Disclosure {
     }
 
     /// The findable person who holds this number.
-    pub(super) fn holder(&self, number: NhsNumber) -> Answer<Option<PersonId>> {
+    pub(crate) fn holder(&self, number: NhsNumber) -> Answer<Option<PersonId>> {
         let holders = self
             .inner
             .store

@@ -9,7 +9,7 @@ use care_core::fhir::{self, Json};
 use care_core::mapping::fhir::patient_demographics;
 use care_core::patient_index;
 use care_core::vocabulary::{
-    Demographics, Involvement, NhsNumber, OdsCode, OrganisationKind, PartialDate, PersonId,
+    Demographics, Involvement, NhsNumber, OdsCode, OrganisationKind, PartialDate, PersonId, Role,
     SourceCode,
 };
 use jiff::Timestamp;
@@ -19,6 +19,7 @@ use super::{Answer, Disclosure, DisclosureError};
 use crate::caller::Caller;
 use crate::choices;
 use crate::identity::{self, DECEASED, RESTRICTED};
+use crate::proxies::{self, Standing};
 use crate::store::PersonRow;
 
 /// A watched record: somebody in the news, or at risk from staff who know them.
@@ -36,6 +37,8 @@ pub(super) struct Gathered {
     pub facts: Facts,
     /// What shows the relationship.
     pub evidence: Option<Involvement>,
+    /// What a proxy is to the person; nothing for everybody else.
+    pub proxy: Standing,
     /// The answer.
     pub decision: Decision,
 }
@@ -67,10 +70,20 @@ impl Disclosure {
         let (person, row) = self.answering(person)?;
         let known = self.known(caller, person, &row)?;
         let (relationship, evidence) = self.relationship(caller, &row, now);
+        let mut patient = patient_facts(&row, &known, now);
+        patient.gillick_competent =
+            proxies::competent(&row, patient.age_years, &self.inner.proxies);
+        let proxy = self.proxy(caller, person, &row, &known, patient.age_years)?;
+        patient.proxy_agreed = proxy.agreed;
         let facts = Facts {
             user: self.user_facts(caller, &known),
-            patient: patient_facts(&row, &known, now),
-            relationship: self.own_relationship(caller, &known, asked.relationship(relationship)),
+            patient,
+            relationship: own_relationship(
+                caller,
+                &known,
+                &proxy,
+                asked.relationship(relationship),
+            ),
             purpose: asked.purpose,
             permission: asked.permission,
             emergency: asked.emergency,
@@ -86,6 +99,7 @@ impl Disclosure {
             known,
             facts,
             evidence,
+            proxy,
             decision,
         })
     }
@@ -159,20 +173,25 @@ impl Disclosure {
         (relationship, evidence.cloned())
     }
 
-    /// A patient's tie to themselves, and a parent's to a child, come from who signed in.
-    fn own_relationship(
+    /// What a proxy is to the person, from the grants that hold at this moment.
+    fn proxy(
         &self,
         caller: &Caller,
+        person: PersonId,
+        row: &PersonRow,
         known: &Demographics,
-        otherwise: Relationship,
-    ) -> Relationship {
-        use care_core::vocabulary::Role;
-        match caller.user.role {
-            Role::Patient if is_self(caller, known) => Relationship::Oneself,
-            Role::Proxy if is_family(caller, known) => Relationship::ParentalResponsibility,
-            Role::Patient | Role::Proxy => Relationship::None,
-            _ => otherwise,
+        age_years: Option<u32>,
+    ) -> Answer<Standing> {
+        if caller.user.role != Role::Proxy {
+            return Ok(Standing::NONE);
         }
+        Ok(proxies::standing(
+            &*self.inner.store,
+            &caller.user,
+            (person, row),
+            (is_family(caller, known), age_years),
+            (&self.inner.proxies, self.now()),
+        )?)
     }
 
     fn user_facts(&self, caller: &Caller, known: &Demographics) -> access::User {
@@ -187,6 +206,21 @@ impl Disclosure {
             can_break_seal: caller.user.can_break_seal,
             origin: Origin::Local,
         }
+    }
+}
+
+/// A patient's tie to themselves comes from who signed in, a parent's to a child from a grant.
+fn own_relationship(
+    caller: &Caller,
+    known: &Demographics,
+    proxy: &Standing,
+    otherwise: Relationship,
+) -> Relationship {
+    match caller.user.role {
+        Role::Patient if is_self(caller, known) => Relationship::Oneself,
+        Role::Proxy if proxy.parent => Relationship::ParentalResponsibility,
+        Role::Patient | Role::Proxy => Relationship::None,
+        _ => otherwise,
     }
 }
 

@@ -37,7 +37,7 @@ pub use disclosed::Disclosed;
 pub use explain::Explained;
 pub use fhir::{FhirAsk, FhirPage, FhirResource};
 pub use find::{Details, Found, FoundPerson, NumberProblem};
-pub use own::{OwnCase, OwnRecord, OwnSource};
+pub use own::{OwnCase, OwnPerson, OwnRecord, OwnSource, ProxyStop};
 pub use read::{Page, VisitFacts};
 pub use refusal::Refusal;
 pub use visits::{Confirm, ConfirmState, Opened, RecentPerson};

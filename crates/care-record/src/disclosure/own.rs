@@ -3,16 +3,18 @@
 //!
 //! The rules decide as they do for everybody: purpose `self_view` or `proxy_view`.
 
-use care_core::audit::{Act, Entry};
-use care_core::vocabulary::{Demographics, OdsCode, PersonId, Role};
+use care_core::audit::{Act, Entry, Outcome};
+use care_core::vocabulary::{Demographics, OdsCode, PersonId, PersonName, Role};
 use jiff::{SignedDuration, Timestamp};
 
 use super::asking::Why;
 use super::gather::Gathered;
-use super::{Answer, Disclosed, Disclosure, DisclosureError, decided_entry};
+use super::{Answer, Disclosed, Disclosure, DisclosureError, Refusal, decided_entry};
 use crate::caller::Caller;
 use crate::casework::{self, NewCase, reference};
 use crate::choices::Choice;
+use crate::proxies::{ActingFor, ProxyRights};
+use crate::store::Commit;
 
 /// What the person's own pages show.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,8 @@ pub struct OwnRecord {
     pub age_years: Option<u32>,
     /// Somebody acts for them.
     pub acting_for: bool,
+    /// What whoever looks may do here; everything for the person themselves.
+    pub rights: ProxyRights,
     /// The choice that holds; `None` where none was ever made.
     pub choice: Option<Choice>,
     /// A choice is kept and cannot be read: nobody sees the record until it is mended.
@@ -56,6 +60,28 @@ pub struct OwnSource {
     pub holds_something: bool,
 }
 
+/// Somebody whose record a user may pick.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnPerson {
+    /// The grant.
+    pub acting: ActingFor,
+    /// The person's name, where it is known.
+    pub name: Option<PersonName>,
+    /// Why the record cannot be picked now.
+    pub stopped: Option<ProxyStop>,
+}
+
+/// Why somebody who holds a grant cannot use it now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyStop {
+    /// A parent of a young person whose access waits for a review.
+    ReviewDue,
+    /// The young person decides for themselves: by age, or because they were judged able to.
+    DecidesAlone,
+    /// It ended, or the rules do not allow it.
+    Ended,
+}
+
 /// What a person may ask us to look into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnCase {
@@ -78,6 +104,7 @@ impl Disclosure {
             known: gathered.known.clone(),
             age_years: gathered.facts.patient.age_years,
             acting_for: caller.user.role == Role::Proxy,
+            rights: rights(caller, &gathered),
             choice_unreadable: matches!(kept, Some(Err(_))),
             choice: kept.and_then(Result::ok),
             sources: self.own_sources(&gathered)?,
@@ -138,7 +165,42 @@ impl Disclosure {
         if gathered.decision.view().is_none() {
             return Err(self.refuse(&gathered, entry));
         }
+        if !may(rights(caller, &gathered), page) {
+            entry.outcome = Outcome::Denied;
+            entry.reason = "proxy-right-missing".to_owned();
+            entry.categories.clear();
+            self.disclose(Vec::new(), entry, ())?;
+            return Err(DisclosureError::Refused(Refusal::ProxyNotAuthorised));
+        }
         Ok((gathered, entry))
+    }
+
+    /// Whose record this user may pick: everybody they act for, with their names where the rules
+    /// allow, and why not where they do not.
+    pub fn own_people(&self, caller: &Caller) -> Answer<Disclosed<Vec<OwnPerson>>> {
+        let proxies = crate::Proxies::new(self.inner.clone());
+        let acting = proxies
+            .acting_for(&caller.user)
+            .map_err(|cause| DisclosureError::Unavailable(Box::new(cause)))?;
+        let mut stood = caller.clone();
+        stood.user.role = Role::Proxy;
+        let mut first = super::entry(self.now(), Act::View, Outcome::Success, &stood);
+        first.page = "own people".to_owned();
+        let (mut people, mut entries) = (Vec::new(), Vec::new());
+        for one in acting {
+            let asked = Why::NotPresent.asked(Role::Proxy);
+            let gathered = self.gather(&stood, one.person, &asked)?;
+            let mut entry = decided_entry(self.now(), Act::View, &stood, &gathered);
+            entry.page = "own people".to_owned();
+            entries.push(entry);
+            people.push(own_person_listed(one, &gathered));
+        }
+        let committed = self.inner.store.commit(Commit {
+            changes: Vec::new(),
+            entry: first,
+            more_entries: entries,
+        })?;
+        Ok(Disclosed::after(committed.entry, people))
     }
 
     fn own_sources(&self, gathered: &Gathered) -> Answer<Vec<OwnSource>> {
@@ -163,6 +225,40 @@ impl Disclosure {
             }
         };
         Ok(self.inner.directory.sources().iter().map(own).collect())
+    }
+}
+
+fn own_person_listed(acting: ActingFor, gathered: &Gathered) -> OwnPerson {
+    let patient = &gathered.facts.patient;
+    let stopped = match () {
+        () if gathered.decision.view().is_some() => None,
+        () if gathered.proxy.review_due && patient.parent_decides() => Some(ProxyStop::ReviewDue),
+        () if gathered.proxy.parent || gathered.proxy.review_due => Some(ProxyStop::DecidesAlone),
+        () => Some(ProxyStop::Ended),
+    };
+    OwnPerson {
+        name: gathered.known.names.first().cloned(),
+        acting,
+        stopped,
+    }
+}
+
+/// What whoever looks may do.
+fn rights(caller: &Caller, gathered: &Gathered) -> ProxyRights {
+    if caller.user.role == Role::Proxy {
+        gathered.proxy.rights
+    } else {
+        ProxyRights::ALL
+    }
+}
+
+/// Whether a page is among what a holder may do. Pages that everybody needs are for all.
+fn may(rights: ProxyRights, page: &str) -> bool {
+    match page {
+        "who-looked" | "not recognised" | "shared" => rights.see_who_looked,
+        "choose" | "choices" => rights.change_choices,
+        "download" => rights.get_a_copy,
+        _ => true,
     }
 }
 

@@ -4,6 +4,7 @@
 //! Never stores or shows anybody's national choice: the status is read from a check, used, and
 //! forgotten. Source: the access model, 8.5 and 8.9; in our words in docs/secondary-use.md.
 
+pub mod check;
 mod choice;
 mod decision;
 mod facts;

@@ -23,6 +23,7 @@ mod hl7v2;
 mod imports;
 mod labelling;
 mod mapping_v2;
+mod opt_out_check;
 mod printed;
 mod samples;
 mod secondary_use;

@@ -16,6 +16,7 @@ mod jobs;
 pub mod ledger;
 pub mod operations;
 mod proxies;
+mod opt_out_check;
 mod record;
 mod sessions;
 mod staff;
@@ -47,6 +48,11 @@ pub use operations::Operations;
 pub use proxies::{
     ActingFor, Holder, INVITATION_DAYS, NewGrant, Place, Proxies, ProxyError, ProxyPolicy,
     ProxyRelationship, ProxyRights,
+};
+pub use opt_out_check::{
+    Alarm, AlarmKind, CheckMethod, CheckResult, CheckRow, CheckState, ListRow, ListState,
+    ListToSend, Mail, MailKind, MeshHealth, OptOutCheckError, OptOutChecks, OptOutSettings,
+    Received,
 };
 pub use record::{Engine, OpenError, Options, Record};
 pub use sessions::{SessionError, SessionRecord, Sessions};

@@ -63,6 +63,8 @@ pub struct Options {
     pub signing_key: Option<SigningKey>,
     /// Which group of the staff directory stands for which role.
     pub group_roles: Vec<(String, crate::StaffRole)>,
+    /// What the deployment decided about the check for national data opt-outs.
+    pub opt_out: crate::OptOutSettings,
     /// Bytes held back for the audit entries of reads when the disk is full. 0: none.
     pub reserve_bytes: u64,
 }
@@ -83,6 +85,7 @@ impl Options {
             proxies: crate::ProxyPolicy::default(),
             signing_key: None,
             group_roles: Vec::new(),
+            opt_out: crate::OptOutSettings::default(),
             reserve_bytes: Tuning::default().reserve_bytes,
         }
     }
@@ -182,6 +185,8 @@ pub(crate) struct Inner {
     pub directory: Directory,
     /// The one intake: its lanes are shared by every clone.
     pub intake: crate::Intake,
+    /// The one maker of opt-out checks: its rows are changed by one at a time.
+    pub opt_out: crate::OptOutChecks,
     /// The settings of the access rules.
     pub settings: Settings,
     /// Who may sign in, in which roles.
@@ -251,6 +256,8 @@ impl Record {
         };
         let log = Log::open(engine.clone(), &key, around)?;
         let log = Arc::new(log);
+        let opt_out =
+            crate::OptOutChecks::new(engine.clone(), options.clock.clone(), options.opt_out);
         let staff =
             crate::Staff::open(engine.clone(), options.clock.clone(), &options.group_roles)?;
         let rounds = Rounds::start(engine.clone(), log.clone(), options.clock.clone());
@@ -258,6 +265,7 @@ impl Record {
         Ok(Self {
             inner: Arc::new(Inner {
                 intake,
+                opt_out,
                 store: engine.clone(),
                 clock: options.clock,
                 directory: options.registry,
@@ -327,6 +335,11 @@ impl Record {
     /// Who acts for whom.
     pub fn proxies(&self) -> crate::Proxies {
         crate::Proxies::new(self.inner.clone())
+    }
+
+    /// The check for national data opt-outs.
+    pub fn opt_out_check(&self) -> crate::OptOutChecks {
+        self.inner.opt_out.clone()
     }
 
     /// What a person must look at.

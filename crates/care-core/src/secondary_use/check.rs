@@ -49,7 +49,9 @@ impl Numbers {
     /// Whether every one of these is among the others: one walk along both.
     pub fn is_within(&self, others: &Self) -> bool {
         let mut rest = others.0.iter();
-        self.0.iter().all(|number| rest.any(|other| other == number))
+        self.0
+            .iter()
+            .all(|number| rest.any(|other| other == number))
     }
 
     /// Those of these that are not among the others: one walk along both.
@@ -211,9 +213,7 @@ impl ReplyFault {
             Self::UnknownRequest => {
                 "We asked nothing under this local id. Nothing was taken from it. It may answer another system that shares this mailbox."
             }
-            Self::Late => {
-                "The reply came too long after the question to be relied on. Ask again."
-            }
+            Self::Late => "The reply came too long after the question to be relied on. Ask again.",
             Self::AnsweredTwice => {
                 "Two different results came for one list, so neither is relied on. Ask again, and tell the service."
             }

@@ -8,9 +8,8 @@ use proptest::prelude::*;
 
 /// Invented numbers of the 999 range.
 static INVENTED: LazyLock<Vec<NhsNumber>> = LazyLock::new(|| {
-    let with_last = |nine: u64| {
-        (0..10).find_map(|last| NhsNumber::parse(&format!("{nine}{last}")).ok())
-    };
+    let with_last =
+        |nine: u64| (0..10).find_map(|last| NhsNumber::parse(&format!("{nine}{last}")).ok());
     (999_000_000..999_000_300).filter_map(with_last).collect()
 });
 
@@ -68,7 +67,12 @@ fn the_published_dummy_list_would_be_refused_whole_without_our_look_at_it() {
 fn a_list_has_a_name_that_gets_a_reply() {
     let name = list_name("X26HC001", 3, 11, 2026, 7);
     assert_eq!(name.as_deref(), Some("X26HC001-031126-0007"));
-    for (mailbox, sequence) in [("", 1), ("X26:HC", 1), ("X26HC001", 0), ("X26HC001", 10_000)] {
+    for (mailbox, sequence) in [
+        ("", 1),
+        ("X26:HC", 1),
+        ("X26HC001", 0),
+        ("X26HC001", 10_000),
+    ] {
         assert_eq!(list_name(mailbox, 3, 11, 2026, sequence), None, "{mailbox}");
     }
 }

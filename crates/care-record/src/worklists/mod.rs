@@ -27,6 +27,8 @@ pub enum WorklistKind {
     DuplicateControlId,
     /// Understood and shown, but something in it is odd: a date in the future, a reference to nothing.
     DataQuality,
+    /// A reply of the opt-out check that was refused, or a list that was not answered.
+    OptOutReply,
 }
 
 impl WorklistKind {
@@ -38,6 +40,7 @@ impl WorklistKind {
         Self::MergeReview,
         Self::DuplicateControlId,
         Self::DataQuality,
+        Self::OptOutReply,
     ];
 
     /// The code in the store and in addresses.
@@ -49,6 +52,7 @@ impl WorklistKind {
             Self::MergeReview => "merge-review",
             Self::DuplicateControlId => "duplicate-control-id",
             Self::DataQuality => "data-quality",
+            Self::OptOutReply => "opt-out-reply",
         }
     }
 
@@ -66,6 +70,7 @@ impl WorklistKind {
             Self::MergeReview => "Possibly one person",
             Self::DuplicateControlId => "Message ids used twice",
             Self::DataQuality => "Data to check with the source",
+            Self::OptOutReply => "Opt-out replies to look at",
         }
     }
 }

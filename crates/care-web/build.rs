@@ -104,26 +104,37 @@ fn documents(crate_folder: &Path, root: &Path) -> Result<(), String> {
         }
         let _ = writeln!(code, "    include_bytes!({path:?}),");
     }
-    code.push_str(
-        "];\n/// The templates: name and text.\nstatic TEMPLATES: &[(&str, &str)] = &[\n",
-    );
-    let folder = crate_folder.join("src/documents/templates");
+    code.push_str("];\n");
+    let templates = crate_folder.join("src/documents/templates");
+    code.push_str(&texts("TEMPLATES", "The templates", &templates, ".typ")?);
+    let pictures = crate_folder.join("content/pictures");
+    code.push_str(&texts("PICTURES", "The pictures", &pictures, ".svg")?);
+    write_out("documents.rs", &code)?;
+    let leaflets = crate_folder.join("content/leaflet");
+    let code = texts("LANGUAGES", "The leaflets", &leaflets, ".toml")?;
+    write_out("leaflets.rs", &code)
+}
+
+/// A list of every file of a folder with this ending: its name and its text.
+fn texts(list: &str, what: &str, folder: &Path, ending: &str) -> Result<String, String> {
     println!("cargo::rerun-if-changed={}", folder.display());
-    let listed = fs::read_dir(&folder).map_err(|why| format!("{}: {why}", folder.display()))?;
+    let listed = fs::read_dir(folder).map_err(|why| format!("{}: {why}", folder.display()))?;
     let mut names: Vec<String> = listed
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".typ"))
+        .filter(|name| name.ends_with(ending))
         .collect();
     names.sort_unstable();
+    let mut code = format!("/// {what}: name and text.\nstatic {list}: &[(&str, &str)] = &[\n");
     for name in names {
-        let _ = writeln!(
-            code,
-            "    ({name:?}, include_str!({:?})),",
-            folder.join(&name)
-        );
+        let path = folder.join(&name);
+        let _ = writeln!(code, "    ({name:?}, include_str!({path:?})),");
     }
     code.push_str("];\n");
-    let out = PathBuf::from(variable("OUT_DIR")?).join("documents.rs");
+    Ok(code)
+}
+
+fn write_out(name: &str, code: &str) -> Result<(), String> {
+    let out = PathBuf::from(variable("OUT_DIR")?).join(name);
     fs::write(&out, code).map_err(|why| format!("{}: {why}", out.display()))
 }
 

@@ -1,5 +1,6 @@
 //! From a configuration to a running whole: opens the record and hands each face its handles.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -7,7 +8,7 @@ use care_record::{Clock, Engine, Options, Record, SystemClock};
 
 use crate::config::Config;
 use crate::portal::Drafts;
-use crate::public::Content;
+use crate::public::{Content, Leaflets};
 use crate::signin::SignIn;
 use crate::signin::demo_identity::DemoIdentity;
 use crate::signin::tokens::Tokens;
@@ -53,8 +54,12 @@ pub fn open_at(
     let tokens = Tokens::open(&config)?;
     let signin = SignIn::new(tokens, demo).context("the HTTPS client did not start")?;
     let content = Content::open(config.content.as_deref())?;
+    let own = config.content.as_deref().and_then(Path::parent);
+    let own = own.map(|folder| folder.join("leaflet"));
+    let leaflets = Leaflets::open(&content, own.as_deref(), &config.server.base_url)?;
     Ok(Arc::new(AppState {
         content,
+        leaflets,
         drafts: Drafts::default(),
         clock,
         directory: Arc::new(config.directory()),

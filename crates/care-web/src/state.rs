@@ -8,7 +8,7 @@ use care_record::{Clock, Directory, Record, Sessions};
 
 use crate::config::Config;
 use crate::portal::Drafts;
-use crate::public::Content;
+use crate::public::{Content, Leaflets};
 use crate::signin::SignIn;
 use crate::telemetry::Metrics;
 
@@ -18,6 +18,8 @@ pub struct AppState {
     pub config: Config,
     /// What the public pages say of this deployment.
     pub content: Content,
+    /// The leaflet in every language.
+    pub leaflets: Leaflets,
     /// Choices that people are making and have not confirmed.
     pub drafts: Drafts,
     /// The only clock.

@@ -103,11 +103,12 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "public-cookies.html",
     "public-exceptional.html",
     "public-form.html",
-    "public-format.html",
     "public-frame.html",
     "public-home.html",
+    "public-languages.html",
     "public-leaflet.html",
     "public-national.html",
+    "public-order.html",
     "public-organisations.html",
     "public-privacy.html",
     "public-shared.html",
@@ -130,6 +131,9 @@ static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> =
         environment.add_global("version", env!("CARGO_PKG_VERSION"));
         environment.add_filter("lines", |text: String| -> Vec<String> {
             text.split('\n').map(str::to_owned).collect()
+        environment.add_filter("picture", |name: &str| {
+            let picture = crate::documents::picture(&format!("{name}.svg"));
+            Value::from_safe_string(picture.unwrap_or_default().to_owned())
         });
         environment.add_filter("grouped", |number: u64| {
             care_core::sections::number(&number.to_string())

@@ -1,5 +1,6 @@
 //! The words of one deployment that must not disagree: one TOML file, read once at the start.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -30,6 +31,38 @@ pub struct Content {
     pub policy: Policy,
     /// When the pages were looked at.
     pub review: Review,
+    /// Translations that a person checked.
+    #[serde(default)]
+    pub signed_off: Vec<SignedOff>,
+    /// Work that is planned, and what went wrong before: shown on the service status page.
+    #[serde(default)]
+    pub service: Vec<ServiceNotice>,
+}
+
+/// A translation of the leaflet that a person checked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedOff {
+    /// The code of the language.
+    pub language: String,
+    /// Who checked it.
+    pub by: String,
+    /// When.
+    pub on: String,
+    /// Which text: `connect-care content languages` prints it. Another text needs another check.
+    pub text: String,
+}
+
+/// Something people are told about the service itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceNotice {
+    /// When it begins, or began: `2026-12-01 02:00`, London time.
+    pub from: String,
+    /// When it ends, or ended.
+    pub until: String,
+    /// What people notice.
+    pub what: String,
 }
 
 /// How to reach the team.
@@ -46,6 +79,8 @@ pub struct Contact {
     pub email: String,
     /// The number for text relay.
     pub relay: String,
+    /// How somebody who uses British Sign Language reaches the team.
+    pub bsl: String,
     /// Postal address, a part a line.
     pub address: Vec<String>,
     /// Where complaints go.
@@ -64,6 +99,8 @@ pub struct National {
     pub hours: String,
     /// The address of the online service.
     pub address_online: String,
+    /// Where the paper form goes, a part a line.
+    pub address: Vec<String>,
 }
 
 /// Whom to complain to after us.
@@ -109,11 +146,44 @@ impl Content {
         Self::read(&text).with_context(|| format!("the content file {}", file.display()))
     }
 
+    /// What the sentences of the leaflet may put in, by name. `site` is the address of the website.
+    pub fn values(&self, site: &str) -> HashMap<&'static str, String> {
+        HashMap::from([
+            ("name", self.name.clone()),
+            ("area", self.area.clone()),
+            ("started", self.started.to_string()),
+            ("site", site.trim_end_matches('/').to_owned()),
+            ("phone", self.contact.phone.clone()),
+            ("hours", self.contact.hours.clone()),
+            ("relay", self.contact.relay.clone()),
+            ("email", self.contact.email.clone()),
+            ("address", one_line(&self.contact.address)),
+            ("national-phone", self.national.phone.clone()),
+            ("national-hours", self.national.hours.clone()),
+            ("national-online", self.national.address_online.clone()),
+            ("national-address", one_line(&self.national.address)),
+        ])
+    }
+
     fn read(text: &str) -> anyhow::Result<Self> {
         toml::from_str(text).context(
             "the content of the public pages is not complete; see content/demonstration.toml",
         )
     }
+}
+
+/// An address in one line, its postcode never broken.
+fn one_line(address: &[String]) -> String {
+    let Some((postcode, lines)) = address.split_last() else {
+        return String::new();
+    };
+    let postcode = postcode.replace(' ', "\u{a0}");
+    let parts: Vec<&str> = lines
+        .iter()
+        .map(String::as_str)
+        .chain([postcode.as_str()])
+        .collect();
+    parts.join(", ")
 }
 
 #[cfg(test)]

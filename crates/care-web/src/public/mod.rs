@@ -4,6 +4,7 @@
 //! see what from the access rules, whether it works from the health checks. Shows nobody's data.
 
 mod content;
+mod leaflet;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -16,6 +17,7 @@ use minijinja::{Value, context};
 use serde::Serialize;
 
 pub use content::Content;
+pub use leaflet::Leaflets;
 
 use crate::components::{Head, page, shown};
 use crate::problem::Problem;
@@ -50,7 +52,6 @@ const STILL: &[(&str, &str, &str, &str)] = &[
         "Paper form: your choice",
         "choices",
     ),
-    ("/leaflet", "public-leaflet.html", "Leaflet", "leaflet"),
     ("/privacy", "public-privacy.html", "Privacy", ""),
     (
         "/accessibility",
@@ -61,16 +62,12 @@ const STILL: &[(&str, &str, &str, &str)] = &[
     ("/contact", "public-contact.html", "Contact us", "contact"),
 ];
 
-/// Forms of the leaflet that we send when asked.
-const FORMATS: &[(&str, &str)] = &[
-    ("large-print", "Large print"),
-    ("easy-read", "Easy Read"),
+/// Forms of the leaflet, of letters and of the paper form that we send when asked.
+const ON_REQUEST: &[(&str, &str)] = &[
+    ("paper", "Paper copies"),
     ("braille", "Braille"),
     ("audio", "Audio"),
     ("bsl", "British Sign Language (BSL) video"),
-    ("pdf", "PDF"),
-    ("languages", "Other languages"),
-    ("paper", "Paper copies"),
 ];
 
 /// The addresses of the site.
@@ -90,8 +87,9 @@ pub fn router() -> Router<Shared> {
         .route("/who-can-see", get(who_can_see))
         .route("/organisations", get(organisations))
         .route("/cookies", get(cookies))
-        .route("/leaflet/{format}", get(leaflet))
         .route("/service-status", get(service_status))
+        .route("/leaflet/order/{what}", get(order))
+        .merge(leaflet::router())
 }
 
 /// Draws a public page with the content every one of them has.
@@ -107,7 +105,7 @@ pub(crate) fn draw(
         template,
         &Head::new(title, here),
         None,
-        context! { ..with, ..shown! { content, formats => FORMATS, own => () } },
+        context! { ..with, ..shown! { content, own => () } },
     )
 }
 
@@ -237,20 +235,14 @@ async fn cookies(State(state): State<Shared>) -> Result<Response, Problem> {
     )
 }
 
-async fn leaflet(
-    State(state): State<Shared>,
-    Path(format): Path<String>,
-) -> Result<Response, Problem> {
-    let wanted = FORMATS
-        .iter()
-        .find(|(code, _)| *code == format)
-        .map(|(_, words)| *words)
-        .ok_or_else(Problem::not_found)?;
-    let title = format!("Leaflet: {wanted}");
+/// How to ask for paper copies, braille, audio or a sign language video.
+async fn order(State(state): State<Shared>, Path(what): Path<String>) -> Result<Response, Problem> {
+    let known = ON_REQUEST.iter().find(|(code, _)| *code == what);
+    let (_, wanted) = known.ok_or_else(Problem::not_found)?;
     draw(
         &state,
-        "public-format.html",
-        &title,
+        "public-order.html",
+        "Ask us for another format",
         "leaflet",
         shown! { wanted },
     )

@@ -5,7 +5,7 @@ use super::rig::{Browser, Demo, Page};
 const MAYA: &str = "9990000131";
 
 /// Every public page.
-const PUBLIC: [&str; 18] = [
+const PUBLIC: [&str; 24] = [
     "/",
     "/about",
     "/what-is-shared",
@@ -18,6 +18,12 @@ const PUBLIC: [&str; 18] = [
     "/choices/form",
     "/leaflet",
     "/leaflet/large-print",
+    "/leaflet/easy-read",
+    "/leaflet/languages",
+    "/leaflet/cy",
+    "/leaflet/ar",
+    "/leaflet/zh",
+    "/leaflet/order/braille",
     "/privacy",
     "/cookies",
     "/accessibility",

@@ -17,7 +17,8 @@ function check (name, ok, why = '') {
 
 const PUBLIC = ['/', '/about', '/what-is-shared', '/who-can-see', '/organisations', '/choices', '/choices/connect-care',
   '/choices/national-data-opt-out', '/choices/exceptional-circumstances', '/choices/form', '/leaflet',
-  '/leaflet/large-print', '/privacy', '/cookies', '/accessibility', '/contact', '/service-status', '/me/login']
+  '/leaflet/large-print', '/leaflet/easy-read', '/leaflet/languages', '/leaflet/cy', '/leaflet/ar', '/leaflet/bn', '/leaflet/order/paper',
+  '/privacy', '/cookies', '/accessibility', '/contact', '/service-status', '/me/login']
 const OWN = ['/me', '/me/shared', '/me/who-looked', '/me/who-looked?own=1', '/me/choices', '/me/choices/who', '/me/choices/what',
   '/me/choices/talk', '/me/choices/confirm', '/me/choices/call', '/me/who-looked/1']
 

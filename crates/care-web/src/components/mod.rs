@@ -131,6 +131,7 @@ static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> =
         environment.add_global("version", env!("CARGO_PKG_VERSION"));
         environment.add_filter("lines", |text: String| -> Vec<String> {
             text.split('\n').map(str::to_owned).collect()
+        });
         environment.add_filter("picture", |name: &str| {
             let picture = crate::documents::picture(&format!("{name}.svg"));
             Value::from_safe_string(picture.unwrap_or_default().to_owned())

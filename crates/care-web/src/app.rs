@@ -34,6 +34,7 @@ fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Reco
         registry: config.directory(),
         witness: Some(config.record.witness.clone()),
         settings: config.access_settings(),
+        group_roles: config.staff.group_roles(),
         ..Options::new(&config.record.data)
     };
     Ok(Record::open(options)?)

@@ -3,6 +3,8 @@
 //! Nothing else reads the environment. Secrets never stand in the file: a key names the file or the
 //! environment variable that holds the secret.
 
+mod staff;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use care_core::access::{PermissionModel, Settings};
 use care_core::vocabulary::{Category, OdsCode, Organisation, OrganisationKind, Role};
 use care_record::{Directory, Source};
 use serde::{Deserialize, Serialize};
+
+pub use staff::{Provisioning, StaffDirectory, TOKEN_CHARS};
 
 /// Everything a deployment decides.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +29,9 @@ pub struct Config {
     pub record: RecordPlace,
     /// Who says who a user is.
     pub signin: Signin,
+    /// The staff directory.
+    #[serde(default)]
+    pub staff: StaffDirectory,
     /// Access tokens for systems.
     #[serde(default)]
     pub tokens: Tokens,
@@ -59,6 +66,10 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The address people use, without a path: `https://care.example.org`.
     pub base_url: String,
+    /// For trying a configuration on one machine: plain `http://localhost` is accepted for our own
+    /// address and the identity provider's, and nothing beyond this machine.
+    #[serde(default)]
+    pub trial: bool,
     /// The number people phone for help, shown on the log-in page and on problem pages.
     #[serde(default)]
     pub help_phone: String,
@@ -107,8 +118,24 @@ pub struct Signin {
     /// Strengths of authentication accepted (`acr`); empty accepts none.
     #[serde(default = "acrs")]
     pub accepted_acr: Vec<String>,
-    /// Minutes without a request after which a session ends.
+    /// Least assurance of identity (`idassurancelevel`, 0 to 4); 0 asks for none.
+    #[serde(default)]
+    pub minimum_identity_level: u8,
+    /// Least assurance of authentication (`authentication_assurance_level`, 0 to 3); 0 asks for none
+    /// beside `accepted_acr`.
+    #[serde(default)]
+    pub minimum_authentication_level: u8,
+    /// Signatures accepted on ID tokens: with public keys only.
+    #[serde(default = "signatures")]
+    pub signing_algorithms: Vec<String>,
+    /// What is asked again before something grave.
+    #[serde(default)]
+    pub step_up: StepUp,
+    /// Minutes without a request after which a session is locked: logging in again goes on with it.
     #[serde(default = "fifteen")]
+    pub lock_minutes: i64,
+    /// Minutes without a request after which a session ends.
+    #[serde(default = "thirty_minutes")]
     pub idle_minutes: i64,
     /// Hours after which a session ends whatever happens.
     #[serde(default = "twelve")]
@@ -121,6 +148,26 @@ pub struct Signin {
     pub roles: Vec<RoleEntry>,
 }
 
+/// Before protected information is opened, something is disclosed or somebody's access is changed, the
+/// user confirms who they are, unless they did so a moment ago.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StepUp {
+    /// A confirmation holds for so many minutes.
+    pub minutes: i64,
+    /// Strengths of authentication accepted (`acr`); empty: those that signing in accepts.
+    pub accepted_acr: Vec<String>,
+}
+
+impl Default for StepUp {
+    fn default() -> Self {
+        Self {
+            minutes: 5,
+            accepted_acr: Vec::new(),
+        }
+    }
+}
+
 /// Which claim says what. The defaults are the names NHS CIS2 uses.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -129,8 +176,20 @@ pub struct Claims {
     pub user_id: String,
     /// The user's name.
     pub name: String,
-    /// The list of the user's roles.
+    /// The list of the user's roles; `a.b` is the member `b` of the claim `a`.
     pub roles: String,
+    /// The job role code of a role.
+    pub role_code: String,
+    /// The organisation code of a role.
+    pub role_organisation: String,
+    /// The provider's id of a role.
+    pub role_id: String,
+    /// The activity codes of a role.
+    pub role_activities: String,
+    /// The assurance of identity.
+    pub identity_level: String,
+    /// The assurance of authentication.
+    pub authentication_level: String,
     /// The role chosen at the provider, where it asked.
     pub selected_role: String,
     /// The user's own NHS number, where the provider states it.
@@ -147,6 +206,12 @@ impl Default for Claims {
             user_id: "nhsid_useruid".into(),
             name: "name".into(),
             roles: "nhsid_nrbac_roles".into(),
+            role_code: "role_code".into(),
+            role_organisation: "org_code".into(),
+            role_id: "person_roleid".into(),
+            role_activities: "activity_codes".into(),
+            identity_level: "idassurancelevel".into(),
+            authentication_level: "authentication_assurance_level".into(),
             selected_role: "selected_roleid".into(),
             own_number: "nhs_number".into(),
             family_numbers: "family_nhs_numbers".into(),
@@ -367,6 +432,14 @@ fn five_minutes() -> u64 {
 fn fifteen() -> i64 {
     15
 }
+fn thirty_minutes() -> i64 {
+    30
+}
+fn signatures() -> Vec<String> {
+    ["RS256", "PS256", "ES256", "ES384"]
+        .map(String::from)
+        .to_vec()
+}
 fn twelve() -> i64 {
     12
 }
@@ -502,6 +575,16 @@ impl Config {
         self.server.base_url.starts_with("https://")
     }
 
+    /// An address of this machine, in a configuration that is only being tried.
+    fn is_trial_address(&self, address: &str) -> bool {
+        let rest = address.strip_prefix("http://").unwrap_or_default();
+        let host = rest.split(['/', '?']).next().unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        self.server.trial
+            && self.server.listen.ip().is_loopback()
+            && ["localhost", "127.0.0.1", "[::1]"].contains(&name)
+    }
+
     /// Our secret at the identity provider.
     pub fn client_secret(&self) -> Result<String, ConfigError> {
         if let Some(path) = &self.signin.client_secret_file {
@@ -575,6 +658,7 @@ impl Config {
         self.network_faults(&mut faults);
         self.signin_faults(&mut faults);
         self.directory_faults(&mut faults);
+        self.staff_faults(&mut faults);
         faults
     }
 
@@ -588,7 +672,7 @@ impl Config {
             });
         };
         let base = &self.server.base_url;
-        if !base.starts_with("https://") {
+        if !base.starts_with("https://") && !self.is_trial_address(base) {
             fault(
                 "server.base_url",
                 "does not begin with https://",
@@ -685,7 +769,7 @@ impl Config {
                 "anyone can sign in there as anyone",
                 "give the issuer of your identity provider",
             );
-        } else if !signin.issuer.starts_with("https://") {
+        } else if !signin.issuer.starts_with("https://") && !self.is_trial_address(&signin.issuer) {
             fault(
                 "signin.issuer",
                 "does not begin with https://",
@@ -730,6 +814,38 @@ impl Config {
                 "the client secret is not where this says",
                 "the identity provider would not know us",
                 "create the file or set the environment variable before the start",
+            );
+        }
+        if !(1..=signin.idle_minutes).contains(&signin.lock_minutes) {
+            fault(
+                "signin.lock_minutes",
+                "is not between 1 and idle_minutes",
+                "a record left open on a shared screen is open to all",
+                "15 is the default",
+            );
+        }
+        if !(0..=60).contains(&signin.step_up.minutes) {
+            fault(
+                "signin.step_up.minutes",
+                "is not between 0 and 60",
+                "whoever sits down at an open session could open protected information",
+                "5 is the default",
+            );
+        }
+        let signatures = [
+            "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384",
+        ];
+        if signin.signing_algorithms.is_empty()
+            || signin
+                .signing_algorithms
+                .iter()
+                .any(|one| !signatures.contains(&one.as_str()))
+        {
+            fault(
+                "signin.signing_algorithms",
+                "names none, or one that does not use a public key",
+                "an ID token could be forged, or nobody could sign in",
+                "leave the key out to get RS256, PS256, ES256 and ES384",
             );
         }
         for entry in &signin.roles {
@@ -896,7 +1012,7 @@ mod tests {
                 "signin.issuer",
             ),
             (
-                "idle_minutes = 15",
+                "idle_minutes = 30",
                 "idle_minutes = 600",
                 "signin.idle_minutes",
             ),

@@ -5,6 +5,7 @@
 // Items of one face stand ready before the command that uses them.
 #![allow(dead_code)]
 
+mod admin;
 mod app;
 mod cli;
 mod components;
@@ -18,6 +19,7 @@ mod health;
 mod portal;
 mod problem;
 mod public;
+mod scim;
 mod serve;
 mod signin;
 mod state;

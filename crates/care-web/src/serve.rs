@@ -85,6 +85,7 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
     let mllp = sockets
         .mllp
         .map(|listener| tokio::spawn(feeds::mllp::serve(listener, state.clone(), stop.clone())));
+    tokio::spawn(crate::admin::serve(state.clone(), stop.clone()));
     let mut http_stop = stop.clone();
     let app = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let http = axum::serve(sockets.http, app)
@@ -115,6 +116,7 @@ pub fn router(state: Shared) -> Router {
     let demo = state.config.demo;
     Router::new()
         .merge(signin::router(demo))
+        .merge(crate::scim::router())
         .merge(health::router())
         .merge(viewer::router())
         .merge(public::router())
@@ -160,7 +162,9 @@ async fn wrong_method(request: Request) -> Response {
 }
 
 fn is_api(path: &str) -> bool {
-    path.starts_with("/fhir") || path.starts_with("/oauth")
+    ["/fhir", "/oauth", "/scim"]
+        .iter()
+        .any(|begin| path.starts_with(begin))
 }
 
 /// Around every request: its context, its headers, its line in the log, its figures.

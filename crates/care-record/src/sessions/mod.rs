@@ -81,6 +81,33 @@ impl Sessions {
         )
     }
 
+    /// Puts a session under another digest, in one act: the old one is worth nothing from then on. `how`
+    /// says by which authority the user was confirmed.
+    pub fn renew(
+        &self,
+        old: &str,
+        new: &str,
+        user: &User,
+        session: &SessionRecord,
+        how: &str,
+    ) -> Result<(), SessionError> {
+        let value = serde_json::to_vec(session).map_err(|_| SessionError::Unreadable)?;
+        let keep = |key: &str, value, expires_ms| Change::Keep {
+            space: SESSIONS,
+            key: key.to_owned(),
+            value,
+            expires_ms,
+        };
+        let changes = vec![
+            keep(old, None, 0),
+            keep(new, Some(value), session.until.as_millisecond()),
+        ];
+        self.commit(
+            changes,
+            self.entry(Act::SignIn, Outcome::Success, user, how),
+        )
+    }
+
     /// The session of this digest, unless it has ended.
     pub fn get(&self, digest: &str) -> Result<Option<SessionRecord>, SessionError> {
         let now = self.clock.now().as_millisecond();

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use care_core::vocabulary::{NhsNumber, OdsCode, Role};
-use care_record::{Caller, Stated, User};
 use clap::{Args, Subcommand};
 
 use super::token::Asking;
-use super::{Place, TEMPLATE, Usage, print};
+use super::{Place, TEMPLATE, print};
+use crate::admin::{self, Request};
 
 /// Decisions about who may see what
 #[derive(Subcommand)]
@@ -18,7 +17,7 @@ pub enum AccessCommand {
     /// Decide the facts given in a file
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care access evaluate facts.json\n  connect-care access evaluate - < facts.json\n")]
     Evaluate(EvaluateArgs),
-    /// Decide for a user and a person of the demonstration, with every rule looked at
+    /// Decide for a user and a person, with every rule looked at; also while the service runs
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care access explain --as district-nurse --person 9990000018 --permission given\n")]
     Explain(ExplainArgs),
 }
@@ -28,6 +27,9 @@ pub enum AccessCommand {
 pub struct ExplainArgs {
     #[command(flatten)]
     who: Asking,
+    /// Which of the user's roles, as ROLE@ORGANISATION
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
     #[command(flatten)]
     place: Place,
     /// Write the decision as JSON
@@ -36,49 +38,13 @@ pub struct ExplainArgs {
 }
 
 fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    let claims = args.who.claims()?;
-    let number = claims
-        .patient
-        .as_deref()
-        .and_then(|text| NhsNumber::parse(text).ok());
-    let number = number.ok_or_else(|| Usage("name the person with --person".to_owned()))?;
-    let user = User {
-        id: args.who.user_id().to_owned(),
-        name: claims.name.clone(),
-        role: Role::from_code(&claims.role).context("the role is not known")?,
-        organisation: OdsCode::parse(&claims.organisation)?,
-        can_break_seal: claims.can_break_seal,
-        own_number: claims
-            .own_number
-            .as_deref()
-            .and_then(|text| NhsNumber::parse(text).ok()),
-        family_numbers: claims
-            .family_numbers
-            .iter()
-            .filter_map(|text| NhsNumber::parse(text).ok())
-            .collect(),
-    };
-    let caller = Caller {
-        user,
-        session: "command line".to_owned(),
-    };
-    let stated = Stated {
-        purpose: claims.purpose,
-        permission: Some(claims.permission),
-        break_glass: claims.break_glass,
-        case: None,
-    };
-    let record = crate::app::open_record(&args.place.configuration()?)?;
-    let explained = record.disclosure().explain(&caller, &stated, number);
-    record.close();
-    let told = explained?.into_inner();
+    let config = args.place.configuration()?;
+    let asked = args.who.explain(args.role.clone(), config.demo)?;
+    let answer = admin::ask(&config, &Request::Explain(Box::new(asked)))?;
     if args.json {
-        print(&serde_json::to_string_pretty(&serde_json::json!({
-            "allowed": told.allowed, "reason": told.reason, "audit_flags": told.flags,
-            "visible_categories": told.categories, "trace": told.trace,
-        }))?);
+        print(&serde_json::to_string_pretty(&answer.value)?);
     } else {
-        print(&told.words);
+        print(&answer.words);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -82,6 +82,7 @@ async fn start(args: DemoArgs, config: Config) -> anyhow::Result<ExitCode> {
     let identity = demo_config::identity(&config, keys.identity);
     let state = app::open(config, Some(identity))?;
     let sockets = Sockets::bind(&state).await?;
+    demo_config::fill_directory(&state.record)?;
     demo_config::note_ports(&args.data, args.port, args.mllp_port)?;
     let server = tokio::spawn(serve::run(state.clone(), sockets, stop.clone()));
     let mut told = stop.clone();

@@ -81,6 +81,10 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
             role: role.code().to_owned(),
         }));
     config.tokens.signing_key_file = Some(keys.join("tokens.pem"));
+    config.staff.provisioning = vec![crate::config::Provisioning {
+        id: "demo-provisioning".to_owned(),
+        token_file: keys.join(SCIM_TOKEN),
+    }];
     config.log = Log {
         format: LogFormat::Plain,
         level: "warn".to_owned(),
@@ -102,6 +106,9 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
         .collect();
     Ok(config)
 }
+
+/// The token of the demonstration's provisioning system, among its keys.
+const SCIM_TOKEN: &str = "scim-token";
 
 /// Every feed with its organisation's code.
 pub fn feeds() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -151,6 +158,12 @@ pub fn keys(data: &Path) -> anyhow::Result<DemoKeys> {
             .map_err(|_| anyhow::anyhow!("the machine gave no random numbers"))?;
         write_private(&secret, text.as_bytes())?;
     }
+    let token = place.join(SCIM_TOKEN);
+    if !token.exists() {
+        let text = crate::signin::random_text()
+            .map_err(|_| anyhow::anyhow!("the machine gave no random numbers"))?;
+        write_private(&token, text.as_bytes())?;
+    }
     SigningKey::read_or_make(&place.join("tokens.pem"), Algorithm::ES256)?;
     let mut all = BTreeMap::new();
     for (id, _) in feeds() {
@@ -166,6 +179,38 @@ pub fn keys(data: &Path) -> anyhow::Result<DemoKeys> {
         identity,
         feeds: all,
     })
+}
+
+/// Puts the invented staff into an empty staff directory.
+pub fn fill_directory(record: &care_record::Record) -> anyhow::Result<()> {
+    let staff = record.staff();
+    if !staff.is_empty() {
+        return Ok(());
+    }
+    let row = |user: &InventedUser| care_record::ImportRow {
+        user_id: user.id.to_owned(),
+        name: user.name.to_owned(),
+        role: user.role.to_owned(),
+        organisation: user.organisation.to_owned(),
+        active: true,
+        break_seal: user.can_break_seal,
+        ..care_record::ImportRow::default()
+    };
+    let rows: Vec<_> = care_synthetic::users()
+        .iter()
+        .filter(|user| user.role != "patient" && user.role != "proxy")
+        .map(row)
+        .collect();
+    let report = staff.import(
+        &rows,
+        true,
+        false,
+        &care_record::By::system("demonstration"),
+    )?;
+    if let Some(problem) = report.problems.first() {
+        anyhow::bail!("the invented staff cannot be kept: {}", problem.words);
+    }
+    Ok(())
 }
 
 /// The demonstration's identity provider, with every invented user.

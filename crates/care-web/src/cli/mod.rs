@@ -5,6 +5,7 @@ mod audit;
 mod decide;
 pub mod demo;
 pub mod demo_config;
+mod directory;
 mod feed_client;
 mod files;
 mod load;
@@ -64,6 +65,9 @@ enum Command {
     /// Decisions about disclosures beyond care
     #[command(subcommand)]
     SecondaryUse(decide::SecondaryUseCommand),
+    /// The staff directory: who may sign in, in which roles
+    #[command(subcommand)]
+    Directory(directory::DirectoryCommand),
     /// The audit log, checked offline
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -115,6 +119,7 @@ pub fn run() -> ExitCode {
         Command::Token(args) => token::run(args),
         Command::Access(command) => decide::access(command),
         Command::SecondaryUse(command) => decide::secondary_use(command),
+        Command::Directory(command) => directory::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Store(command) => store::run(command),
         Command::Fhir(command) => validate::run(command),

@@ -9,6 +9,7 @@ use clap::Args;
 use jsonwebtoken::Algorithm;
 
 use super::{TEMPLATE, Usage, demo, demo_config, print};
+use crate::admin::{Explain, Facts};
 use crate::signin::keys::SigningKey;
 use crate::signin::tokens::{AccessClaims, PersonClaims, audience};
 
@@ -63,9 +64,33 @@ const PERMISSIONS: [&str; 9] = [
 ];
 
 impl Asking {
-    /// The user id.
-    pub fn user_id(&self) -> &str {
-        &self.user
+    /// The question `access explain` asks. In the demonstration its invented users are known; elsewhere
+    /// the staff directory's are.
+    pub fn explain(&self, role: Option<String>, demo: bool) -> anyhow::Result<Explain> {
+        let person = self
+            .person
+            .clone()
+            .ok_or_else(|| Usage("name the person with --person".to_owned()))?;
+        NhsNumber::parse(&person).map_err(|error| Usage(format!("--person: {error}")))?;
+        let claims = if demo { Some(self.claims()?) } else { None };
+        let facts = claims.as_ref().map(|claims| Facts {
+            name: claims.name.clone(),
+            role: claims.role.clone(),
+            organisation: claims.organisation.clone(),
+            can_break_seal: claims.can_break_seal,
+            own_number: claims.own_number.clone(),
+            family_numbers: claims.family_numbers.clone(),
+        });
+        let purpose = claims.map(|claims| claims.purpose).or(self.purpose.clone());
+        Ok(Explain {
+            user: self.user.clone(),
+            role,
+            facts,
+            person,
+            purpose: purpose.unwrap_or_else(|| Purpose::DirectCare.code().to_owned()),
+            permission: self.permission.clone(),
+            break_glass: self.break_glass.clone().zip(self.because.clone()),
+        })
     }
 
     /// What a token of this says. Wrong words are wrong use.

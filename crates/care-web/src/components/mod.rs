@@ -53,6 +53,8 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "ig-home.html",
     "login.html",
     "role.html",
+    "kept.html",
+    "step-up.html",
     "demo-users.html",
     "problem.html",
     "record.html",

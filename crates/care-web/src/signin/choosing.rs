@@ -56,22 +56,36 @@ impl Waiting {
     }
 }
 
-/// Sends somebody on with their role, or to choose one.
+/// Sends somebody on with their role, or to choose one. Whoever comes back to their own locked session
+/// goes on with it.
 pub async fn arrive(
     state: &Shared,
+    headers: &HeaderMap,
     identity: Identity,
     how: String,
     next: String,
 ) -> Result<Response, Problem> {
-    if identity.profiles.is_empty() {
-        let (sessions, who) = (state.sessions.clone(), identity.id.clone());
-        crate::blocking(move || sessions.refused(&who, "no role here"))
-            .await?
-            .map_err(Problem::unavailable)?;
-        return Err(Problem::forbidden(
-            "You cannot use Connect Care yet",
-            "You have no role that may use it at an organisation that takes part. Ask your organisation's smartcard or identity team.",
-        ));
+    let who = identity.id.clone();
+    let identity = match state.may_choose(identity) {
+        Ok(identity) => identity,
+        Err(why) => {
+            let sessions = state.sessions.clone();
+            crate::blocking(move || sessions.refused(&who, why))
+                .await?
+                .map_err(Problem::unavailable)?;
+            return Err(not_here(why));
+        }
+    };
+    if let Some(locked) = state.locked(headers).await? {
+        let same_role = identity.profiles.iter().any(|one| {
+            one.role == locked.user.role.code()
+                && one.organisation == locked.user.organisation.as_str()
+        });
+        if locked.user.id == identity.id && same_role {
+            let landing = landing(&locked.user, &next);
+            let set = state.unlock(locked, format!("unlocked; {how}")).await?;
+            return Ok(([(header::SET_COOKIE, set)], Redirect::to(&landing)).into_response());
+        }
     }
     if let Some(profile) = identity.obvious().cloned() {
         return begin(state, &identity, &profile, how, &next, Vec::new()).await;
@@ -91,6 +105,19 @@ pub async fn arrive(
     state.signin.choosing.put(digest_of(&secret), choosing, now);
     let set = state.cookie(COOKIE, &secret, Some(MINUTES * 60));
     Ok(([(header::SET_COOKIE, set)], Redirect::to("/staff/role")).into_response())
+}
+
+fn not_here(why: &'static str) -> Problem {
+    if why == "no role here" {
+        return Problem::forbidden(
+            "You cannot use Connect Care yet",
+            "You have no role that may use it at an organisation that takes part. Ask your organisation's smartcard or identity team.",
+        );
+    }
+    Problem::forbidden(
+        "You cannot use Connect Care at the moment",
+        "Your access has been switched off or changed. Ask your organisation's identity team or your information governance team.",
+    )
 }
 
 async fn begin(
@@ -205,7 +232,7 @@ pub async fn choose(
     };
     let profile = named(&session.identity).ok_or_else(no_such)?;
     state
-        .end_session(&session.digest, &session.user, "changed role")
+        .end_session(&session.key, &session.user, "changed role")
         .await?;
     begin(
         &state,

@@ -38,6 +38,9 @@ pub struct Identity {
     pub profiles: Vec<Profile>,
     /// The profile chosen at the provider.
     pub selected: Option<String>,
+    /// The provider says which roles they have. Otherwise the staff directory alone does.
+    #[serde(default)]
+    pub states_roles: bool,
 }
 
 impl Identity {
@@ -58,7 +61,8 @@ impl Identity {
                 .filter_map(Value::as_str)
                 .filter_map(number)
                 .collect(),
-            profiles: list(claims.get(&names.roles))
+            states_roles: at(claims, &names.roles).is_some(),
+            profiles: list(at(claims, &names.roles))
                 .filter_map(|role| profile(role, settings, directory))
                 .collect(),
             selected: text(&names.selected_role),
@@ -92,6 +96,22 @@ impl Identity {
     }
 }
 
+/// The claim of this name, or of `a.b` the member `b` of the claim `a`.
+fn at<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
+    claims.get(name).or_else(|| {
+        let (first, rest) = name.split_once('.')?;
+        at(claims.get(first)?.as_object()?, rest)
+    })
+}
+
+/// A level of assurance: a number, or a text that is one.
+pub fn level(claims: &Map<String, Value>, name: &str) -> Option<u64> {
+    let value = at(claims, name)?;
+    value
+        .as_u64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
+}
+
 fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     value
         .and_then(Value::as_array)
@@ -102,14 +122,15 @@ fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
 
 fn profile(role: &Value, settings: &Signin, directory: &Directory) -> Option<Profile> {
     let text = |name: &str| role.get(name).and_then(Value::as_str);
-    let organisation = OdsCode::parse(text("org_code")?).ok()?;
+    let names = &settings.claims;
+    let organisation = OdsCode::parse(text(&names.role_organisation)?).ok()?;
     let kind = directory.organisation(&organisation)?.kind;
-    let code = text("role_code")?.rsplit(':').next()?;
+    let code = text(&names.role_code)?.rsplit(':').next()?;
     let mapped = map_role(code, kind.prefix(), &settings.roles)?;
-    let can_break_seal = list(role.get("activity_codes"))
+    let can_break_seal = list(role.get(&names.role_activities))
         .any(|activity| activity.as_str() == Some(&settings.claims.break_seal_activity));
     Some(Profile {
-        id: text("person_roleid")?.to_owned(),
+        id: text(&names.role_id)?.to_owned(),
         role: mapped.code().to_owned(),
         organisation: organisation.to_string(),
         can_break_seal,

@@ -30,6 +30,7 @@ fn is_for_systems(path: &str) -> bool {
     [
         "/fhir/",
         "/oauth/",
+        "/scim/",
         "/demo-identity/token",
         "/demo-identity/userinfo",
     ]
@@ -49,9 +50,17 @@ async fn check(state: &Shared, request: Request) -> Result<Request, Response> {
         .session(request.headers())
         .await
         .map_err(Problem::page)?;
-    let secret = match session {
-        Some(session) => session.csrf,
-        None => choosing::secret(state, request.headers())
+    let locked = match &session {
+        Some(_) => None,
+        None => state
+            .locked(request.headers())
+            .await
+            .map_err(Problem::page)?,
+    };
+    let secret = match (&session, &locked) {
+        (Some(session), _) => session.csrf.clone(),
+        (None, Some(locked)) => locked.csrf.clone(),
+        (None, None) => choosing::secret(state, request.headers())
             .ok_or_else(|| Redirect::to("/staff/login").into_response())?,
     };
     let (parts, body) = request.into_parts();
@@ -61,6 +70,22 @@ async fn check(state: &Shared, request: Request) -> Result<Request, Response> {
     let sent = form_urlencoded::parse(&body).find(|(name, _)| name == "csrf");
     if !sent.is_some_and(|(_, value)| same(value.as_bytes(), secret.as_bytes())) {
         return Err(foreign().page());
+    }
+    let path = parts.uri.path();
+    if let Some(locked) = locked {
+        let id = state
+            .keep_form(&locked.user.id, path, &body)
+            .map_err(Problem::page)?;
+        let back = format!("/staff/login?next=/staff/kept/{id}");
+        return Err(crate::components::see_other(&back));
+    }
+    if let Some(session) = session.filter(|session| state.must_confirm(session, path)) {
+        let id = state
+            .keep_form(&session.user.id, path, &body)
+            .map_err(Problem::page)?;
+        return Err(crate::components::see_other(&format!(
+            "/staff/step-up/{id}"
+        )));
     }
     Ok(Request::from_parts(parts, Body::from(body)))
 }
@@ -76,7 +101,7 @@ fn began_here(headers: &HeaderMap, base_url: &str) -> bool {
 }
 
 /// Equal, in a time that does not tell how much of it is equal.
-pub(super) fn same(left: &[u8], right: &[u8]) -> bool {
+pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len()
         && left
             .iter()

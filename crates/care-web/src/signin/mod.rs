@@ -6,10 +6,14 @@ mod choosing;
 pub mod claims;
 pub mod demo_identity;
 mod guard;
+mod kept_forms;
 pub mod keys;
 mod oidc;
 mod pages;
+mod provider;
 mod session;
+mod standing;
+mod step_up;
 pub mod tokens;
 
 use axum::Router;
@@ -18,8 +22,9 @@ use axum::routing::{get, post};
 use crate::state::Shared;
 
 pub use guard::guard;
+pub(crate) use guard::same;
 pub use session::{Session, SignIn};
-pub(crate) use session::{is_own_path, random_text};
+pub(crate) use session::{digest_of, is_own_path, random_text};
 pub use tokens::Bearer;
 
 /// The addresses of signing in and out. Those of the demonstration's provider are there only in the
@@ -30,6 +35,9 @@ pub fn router(demo: bool) -> Router<Shared> {
         .route("/staff/login/start", get(oidc::start))
         .route("/staff/login/callback", get(oidc::callback))
         .route("/staff/role", get(choosing::show).post(choosing::choose))
+        .route("/staff/kept/{id}", get(kept_forms::show))
+        .route("/staff/step-up/{id}", get(step_up::show))
+        .route("/staff/step-up/{id}/start", get(step_up::start))
         .route("/staff/logout", post(oidc::log_out))
         .route("/oauth/token", post(tokens::token))
         .route("/oauth/jwks", get(tokens::jwks))

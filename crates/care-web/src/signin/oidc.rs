@@ -1,13 +1,9 @@
 //! Signing in people by OpenID Connect: authorisation code with PKCE (S256), state, nonce and issuer
 //! check. The demonstration's provider and a national one are the same to this code.
 //!
-//! The token checks are those of the `openidconnect` crate; here they are put in order. Source:
-//! OpenID Connect Core 3.1, RFC 9700, RFC 9207 (`iss` in the answer).
-
-use std::collections::HashMap;
-use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+//! The signature and audience checks are those of the `openidconnect` crate; times, assurance and
+//! who-for are checked here, by our own clock. Source: OpenID Connect Core 3.1, RFC 9700, RFC 9207
+//! (`iss` in the answer), RFC 8725.
 
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
@@ -16,20 +12,19 @@ use jiff::{SignedDuration, Timestamp};
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType,
     CoreGenderClaim, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm,
-    CoreProviderMetadata, CoreRevocableToken, CoreRevocationErrorResponse,
-    CoreTokenIntrospectionResponse, CoreTokenType,
+    CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
 };
 use openidconnect::{
-    AccessTokenHash, AdditionalClaims, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
-    EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest,
-    HttpResponse, IdTokenFields, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge,
-    PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse, StandardTokenResponse,
-    TokenResponse, UserInfoClaims,
+    AccessTokenHash, AdditionalClaims, AuthenticationContextClass, AuthorizationCode, ClientId,
+    ClientSecret, CsrfToken, EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet,
+    IdTokenFields, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    Scope, StandardErrorResponse, StandardTokenResponse, TokenResponse, UserInfoClaims,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::claims::Identity;
+use super::claims::{self, Identity};
+use super::provider::{OnTheWay, ProviderError, provider_down};
 use super::session::{cookie, digest_of, is_own_path, random_text};
 use super::{choosing, guard};
 use crate::problem::Problem;
@@ -37,8 +32,10 @@ use crate::state::{AppState, Shared};
 
 pub(super) const COOKIE: &str = "connect-care-signing-in";
 const MINUTES: i64 = 10;
-const AT_MOST: usize = 10_000;
-const ANSWER_BYTES: usize = 1 << 20;
+/// How far the provider's clock may be from ours, in seconds.
+const SKEW_SECONDS: i64 = 60;
+/// How old an ID token may be when it comes, in seconds: it is asked for at once.
+const TOKEN_SECONDS: i64 = 600;
 
 /// Claims by any name: which one says what is configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -73,126 +70,13 @@ type Client = openidconnect::Client<
     EndpointMaybeSet,
 >;
 
-/// Somebody on the way to the provider and back.
-struct OnTheWay {
-    browser: String,
-    nonce: String,
-    verifier: String,
-    next: String,
-    until: Timestamp,
-}
-
-/// The identity provider, and who is on the way to it.
-pub struct Provider {
-    http: Http,
-    on_the_way: Mutex<HashMap<String, OnTheWay>>,
-    /// What the provider says of itself, asked again when a check fails or after an hour.
-    metadata: Mutex<Option<(Timestamp, CoreProviderMetadata)>>,
-}
-
-/// The provider did not answer as the standard says. Holds no claims.
-#[derive(Debug, thiserror::Error)]
-#[error("the identity provider: {0}")]
-struct ProviderError(String);
-
-/// Calls to the provider, in bounded time and size.
-struct Http(reqwest::Client);
-
-impl Http {
-    async fn call_bounded(&self, request: HttpRequest) -> Result<HttpResponse, ProviderError> {
-        let failed = |cause: reqwest::Error| ProviderError(cause.without_url().to_string());
-        let request = reqwest::Request::try_from(request).map_err(failed)?;
-        let mut answer = self.0.execute(request).await.map_err(failed)?;
-        let mut built = axum::http::Response::builder().status(answer.status());
-        for (name, value) in answer.headers() {
-            built = built.header(name, value);
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > ANSWER_BYTES {
-                return Err(ProviderError("its answer is too long".to_owned()));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        built
-            .body(body)
-            .map_err(|cause| ProviderError(cause.to_string()))
-    }
-}
-
-impl<'c> openidconnect::AsyncHttpClient<'c> for Http {
-    type Error = ProviderError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, ProviderError>> + Send + 'c>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.call_bounded(request))
-    }
-}
-
-impl Provider {
-    /// Knows nobody yet.
-    pub fn new() -> Result<Self, reqwest::Error> {
-        // A provider never redirects these calls; following one would let it send us elsewhere.
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(10))
-            .build()?;
-        Ok(Self {
-            http: Http(http),
-            on_the_way: Mutex::default(),
-            metadata: Mutex::default(),
-        })
-    }
-
-    async fn metadata(
-        &self,
-        issuer: &str,
-        now: Timestamp,
-    ) -> Result<CoreProviderMetadata, Problem> {
-        let held = self
-            .metadata
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let fresh_after = now
-            .saturating_sub(SignedDuration::from_hours(1))
-            .unwrap_or(now);
-        if let Some((_, metadata)) = held.filter(|(asked, _)| *asked > fresh_after) {
-            return Ok(metadata);
-        }
-        let issuer = IssuerUrl::new(issuer.to_owned()).map_err(provider_down)?;
-        let metadata = CoreProviderMetadata::discover_async(issuer, &self.http)
-            .await
-            .map_err(provider_down)?;
-        *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((now, metadata.clone()));
-        Ok(metadata)
-    }
-
-    /// The next sign-in asks the provider again: its keys may have changed.
-    fn forget_metadata(&self) {
-        *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    fn remember(&self, state: String, one: OnTheWay, now: Timestamp) {
-        let mut all = self
-            .on_the_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, other| other.until > now);
-        if all.len() < AT_MOST {
-            all.insert(state, one);
-        }
-    }
-
-    /// Each sign-in comes back once.
-    fn take(&self, state: &str, now: Timestamp) -> Option<OnTheWay> {
-        let mut all = self
-            .on_the_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        all.remove(state).filter(|one| one.until > now)
-    }
+/// Somebody signed in who confirms who they are.
+#[derive(Debug, Clone)]
+pub(super) struct StepUp {
+    /// What their session is kept under.
+    pub key: String,
+    /// Who must come back.
+    pub user: String,
 }
 
 /// Where a user wants to be afterwards.
@@ -214,7 +98,16 @@ pub async fn start(
     if let Some(elsewhere) = to_our_host(&state, &headers, &next) {
         return Ok(elsewhere);
     }
-    let client = client(&state).await?;
+    begin(&state, next, None).await
+}
+
+/// Sends a browser to the provider; with `step_up`, to be asked again whoever is signed in there.
+pub(super) async fn begin(
+    state: &Shared,
+    next: String,
+    step_up: Option<StepUp>,
+) -> Result<Response, Problem> {
+    let (client, _) = client(state).await?;
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let mut request = client
         .authorize_url(
@@ -226,6 +119,14 @@ pub async fn start(
     for scope in &state.config.signin.scopes {
         request = request.add_scope(Scope::new(scope.clone()));
     }
+    if step_up.is_some() {
+        request = request
+            .add_prompt(CoreAuthPrompt::Login)
+            .set_max_age(std::time::Duration::ZERO);
+        for acr in &state.config.signin.step_up.accepted_acr {
+            request = request.add_auth_context_value(AuthenticationContextClass::new(acr.clone()));
+        }
+    }
     let (address, sign_in, nonce) = request.url();
     let browser = random_text()?;
     let now = state.clock.now();
@@ -234,9 +135,11 @@ pub async fn start(
         nonce: nonce.secret().clone(),
         verifier: verifier.secret().clone(),
         next,
+        asked_at: now,
         until: now
             .saturating_add(SignedDuration::from_mins(MINUTES))
             .unwrap_or(now),
+        step_up,
     };
     state
         .signin
@@ -266,6 +169,14 @@ pub struct Answer {
     error: Option<String>,
 }
 
+/// Somebody who came back, and is who the provider says.
+struct Arrived {
+    identity: Identity,
+    how: String,
+    next: String,
+    step_up: Option<StepUp>,
+}
+
 /// `GET /staff/login/callback`: back from the identity provider.
 pub async fn callback(
     State(state): State<Shared>,
@@ -279,7 +190,7 @@ pub async fn callback(
             .await?
             .map_err(Problem::unavailable)?;
     }
-    let (identity, how, next) = result.map_err(|Refused(why)| {
+    let arrived = result.map_err(|Refused(why)| {
         Problem::new(
             axum::http::StatusCode::BAD_REQUEST,
             "login",
@@ -288,18 +199,35 @@ pub async fn callback(
         )
         .because(ProviderError(why))
     })?;
-    choosing::arrive(&state, identity, how, next).await
+    match arrived.step_up {
+        Some(step_up) => {
+            let set = state
+                .confirm_session(&headers, &step_up, arrived.how)
+                .await?;
+            let to = Redirect::to(&arrived.next);
+            Ok(([(header::SET_COOKIE, set)], to).into_response())
+        }
+        None => {
+            choosing::arrive(
+                &state,
+                &headers,
+                arrived.identity,
+                arrived.how,
+                arrived.next,
+            )
+            .await
+        }
+    }
 }
 
 /// Why a sign-in was refused: for the audit log and ours, without personal data.
 struct Refused(String);
 
-async fn arrive(
-    state: &Shared,
-    headers: &HeaderMap,
-    answer: Answer,
-) -> Result<(Identity, String, String), Refused> {
-    let refuse = |why: &str| Refused(why.to_owned());
+fn refuse(why: &str) -> Refused {
+    Refused(why.to_owned())
+}
+
+async fn arrive(state: &Shared, headers: &HeaderMap, answer: Answer) -> Result<Arrived, Refused> {
     let settings = &state.config.signin;
     let now = state.clock.now();
     let sent = answer.state.ok_or_else(|| refuse("no state"))?;
@@ -312,42 +240,117 @@ async fn arrive(
     if !guard::same(browser.as_bytes(), one.browser.as_bytes()) {
         return Err(refuse("another browser began this sign-in"));
     }
-    if answer.iss.is_some_and(|issuer| issuer != settings.issuer) {
-        return Err(refuse("the answer comes from another issuer"));
+    let (client, names_itself) = client(state)
+        .await
+        .map_err(|_| refuse("it does not answer"))?;
+    match &answer.iss {
+        Some(issuer) if *issuer != settings.issuer => {
+            return Err(refuse("the answer comes from another issuer"));
+        }
+        None if names_itself => return Err(refuse("the answer does not name its issuer")),
+        _ => {}
     }
     if answer.error.is_some() {
         return Err(refuse("the provider refused"));
     }
     let code = answer.code.ok_or_else(|| refuse("no code"))?;
-    let claims = exchange(state, code, &one)
+    let (token, all) = exchange(state, client, code, &one)
         .await
         .inspect_err(|_| state.signin.provider.forget_metadata())?;
-    let acr = claims
-        .get("acr")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
-    if !settings.accepted_acr.contains(&acr) {
-        return Err(refuse("the strength of authentication is not accepted"));
-    }
-    let identity = Identity::from_claims(&claims, settings, &state.directory)
+    times(&token, now)?;
+    let acr = assurance(&token, &all, settings, one.step_up.is_some())?;
+    let identity = Identity::from_claims(&all, settings, &state.directory)
         .ok_or_else(|| refuse("the claims name no user"))?;
-    Ok((identity, format!("{} acr {acr}", settings.issuer), one.next))
+    if let Some(step_up) = &one.step_up {
+        if identity.id != step_up.user {
+            return Err(refuse("somebody else confirmed"));
+        }
+        // Whoever asks for a fresh sign-in is told when it was (Core 3.1.2.1).
+        let then = whole(&token, "auth_time").ok_or_else(|| refuse("no time of authentication"))?;
+        if then < one.asked_at.as_second() - SKEW_SECONDS {
+            return Err(refuse("the authentication is not a fresh one"));
+        }
+    }
+    Ok(Arrived {
+        identity,
+        how: format!("{} acr {acr}", settings.issuer),
+        next: one.next,
+        step_up: one.step_up,
+    })
 }
 
-/// Swaps the code for claims: ID token checked (signature, issuer, audience, expiry, nonce,
-/// at_hash), then what the user information address adds, for the same subject.
+fn whole(token: &Map<String, Value>, name: &str) -> Option<i64> {
+    let value = token.get(name)?;
+    value.as_i64().or_else(|| Some(value.as_f64()? as i64))
+}
+
+/// When the token was made, from when it is good, until when, and for whom, by our own clock.
+fn times(token: &Map<String, Value>, now: Timestamp) -> Result<(), Refused> {
+    let now = now.as_second();
+    let until = whole(token, "exp").ok_or_else(|| refuse("no time of expiry"))?;
+    if until + SKEW_SECONDS <= now {
+        return Err(refuse("the ID token has expired"));
+    }
+    let made = whole(token, "iat").ok_or_else(|| refuse("no time of issue"))?;
+    if made > now + SKEW_SECONDS || made < now - TOKEN_SECONDS - SKEW_SECONDS {
+        return Err(refuse("the ID token was not made just now"));
+    }
+    let not_before = match token.get("nbf") {
+        None => None,
+        Some(_) => Some(whole(token, "nbf").ok_or_else(|| refuse("nbf is no time"))?),
+    };
+    if not_before.is_some_and(|from| from > now + SKEW_SECONDS) {
+        return Err(refuse("the ID token is not good yet"));
+    }
+    let authenticated = whole(token, "auth_time");
+    if authenticated.is_some_and(|then| then > now + SKEW_SECONDS) {
+        return Err(refuse("the authentication lies in the future"));
+    }
+    Ok(())
+}
+
+/// The strength of authentication. Only the signed token can say it: what the user information address
+/// adds cannot make a sign-in stronger.
+fn assurance(
+    token: &Map<String, Value>,
+    all: &Map<String, Value>,
+    settings: &crate::config::Signin,
+    step_up: bool,
+) -> Result<String, Refused> {
+    let acr = token.get("acr").and_then(Value::as_str).unwrap_or_default();
+    let accepted = match settings.step_up.accepted_acr.as_slice() {
+        [] => &settings.accepted_acr,
+        _ if step_up => &settings.step_up.accepted_acr,
+        _ => &settings.accepted_acr,
+    };
+    if !accepted.iter().any(|one| one == acr) {
+        return Err(refuse("the strength of authentication is not accepted"));
+    }
+    let least = u64::from(settings.minimum_authentication_level);
+    let level = claims::level(token, &settings.claims.authentication_level);
+    if least > 0 && level.is_none_or(|level| level < least) {
+        return Err(refuse("the assurance of authentication is too low"));
+    }
+    let least = u64::from(settings.minimum_identity_level);
+    let level = claims::level(all, &settings.claims.identity_level);
+    if least > 0 && level.is_none_or(|level| level < least) {
+        return Err(refuse("the assurance of identity is too low"));
+    }
+    Ok(acr.to_owned())
+}
+
+/// Swaps the code for claims: the ID token's, checked (signature, issuer, audience, nonce, at_hash), and
+/// the same with what the user information address adds for the same subject.
 async fn exchange(
     state: &Shared,
+    client: Client,
     code: String,
     one: &OnTheWay,
-) -> Result<Map<String, Value>, Refused> {
+) -> Result<(Map<String, Value>, Map<String, Value>), Refused> {
     fn refuse(what: &'static str) -> impl Fn(&dyn std::error::Error) -> Refused {
         move |cause| Refused(format!("{what}: {cause}"))
     }
-    let client = client(state)
-        .await
-        .map_err(|_| Refused("it does not answer".to_owned()))?;
+    let settings = &state.config.signin;
     let http = &state.signin.provider.http;
     let tokens: TokenAnswer = client
         .exchange_code(AuthorizationCode::new(code))
@@ -359,7 +362,14 @@ async fn exchange(
     let id_token = tokens
         .id_token()
         .ok_or_else(|| Refused("no ID token".to_owned()))?;
-    let verifier = client.id_token_verifier();
+    // Our own clock checks the times, in `times`; here the crate is shown a moment at which nothing
+    // has expired.
+    let verifier = client
+        .id_token_verifier()
+        .set_allowed_algs(algorithms(&settings.signing_algorithms))
+        .set_time_fn(Default::default);
+    #[cfg(feature = "negative-control")]
+    let verifier = verifier.insecure_disable_signature_check();
     let claims = id_token
         .claims(&verifier, &Nonce::new(one.nonce.clone()))
         .map_err(|cause| refuse("the ID token was refused")(&cause))?;
@@ -378,7 +388,14 @@ async fn exchange(
             ));
         }
     }
-    let mut all = object(claims);
+    let token = object(claims);
+    let client_id = Value::from(settings.client_id.as_str());
+    if token.get("azp").is_some_and(|party| *party != client_id) {
+        return Err(Refused(
+            "the ID token was made for another client (azp)".to_owned(),
+        ));
+    }
+    let mut all = token.clone();
     if let Ok(request) = client.user_info(
         tokens.access_token().clone(),
         Some(claims.subject().clone()),
@@ -391,7 +408,24 @@ async fn exchange(
             all.entry(name).or_insert(value);
         }
     }
-    Ok(all)
+    Ok((token, all))
+}
+
+/// Signatures by public keys, by name; anything else is left out.
+fn algorithms(names: &[String]) -> Vec<CoreJwsSigningAlgorithm> {
+    use CoreJwsSigningAlgorithm as By;
+    let known = |name: &String| match name.as_str() {
+        "RS256" => Some(By::RsaSsaPkcs1V15Sha256),
+        "RS384" => Some(By::RsaSsaPkcs1V15Sha384),
+        "RS512" => Some(By::RsaSsaPkcs1V15Sha512),
+        "PS256" => Some(By::RsaSsaPssSha256),
+        "PS384" => Some(By::RsaSsaPssSha384),
+        "PS512" => Some(By::RsaSsaPssSha512),
+        "ES256" => Some(By::EcdsaP256Sha256),
+        "ES384" => Some(By::EcdsaP384Sha384),
+        _ => None,
+    };
+    names.iter().filter_map(known).collect()
 }
 
 fn object(claims: &impl Serialize) -> Map<String, Value> {
@@ -401,42 +435,34 @@ fn object(claims: &impl Serialize) -> Map<String, Value> {
     }
 }
 
-async fn client(state: &Shared) -> Result<Client, Problem> {
+/// The client at the provider, and whether the provider names itself in its answers.
+async fn client(state: &Shared) -> Result<(Client, bool), Problem> {
     let settings = &state.config.signin;
     let metadata = state
         .signin
         .provider
         .metadata(&settings.issuer, state.clock.now())
         .await?;
+    let names_itself = metadata.additional_metadata().names_itself;
     let secret = state.config.client_secret().map_err(Problem::unavailable)?;
     let back = RedirectUrl::new(format!(
         "{}/staff/login/callback",
         state.config.server.base_url
     ))
-    .map_err(Problem::unavailable)?;
+    .map_err(provider_down)?;
     let client: Client = Client::from_provider_metadata(
         metadata,
         ClientId::new(settings.client_id.clone()),
         Some(ClientSecret::new(secret)),
     );
-    Ok(client.set_redirect_uri(back))
-}
-
-fn provider_down(cause: impl std::error::Error + Send + Sync + 'static) -> Problem {
-    Problem::new(
-        axum::http::StatusCode::BAD_GATEWAY,
-        "transient",
-        "The identity service is not answering",
-        "Nobody can log in at the moment. Try again in a few minutes.",
-    )
-    .because(cause)
+    Ok((client.set_redirect_uri(back), names_itself))
 }
 
 /// `POST /staff/logout`: ends the session here and at the provider.
 pub async fn log_out(State(state): State<Shared>, headers: HeaderMap) -> Result<Response, Problem> {
     if let Some(session) = state.session(&headers).await? {
         state
-            .end_session(&session.digest, &session.user, "log out")
+            .end_session(&session.key, &session.user, "log out")
             .await?;
     }
     let gone = state.cookie(state.session_cookie(), "", Some(0));

@@ -19,7 +19,9 @@ use sha2::{Digest, Sha256};
 use super::choosing::Waiting;
 use super::claims::{Identity, Profile};
 use super::demo_identity::DemoIdentity;
-use super::oidc::Provider;
+use super::kept_forms::KeptForms;
+use super::oidc::StepUp;
+use super::provider::Provider;
 use super::tokens::Tokens;
 use crate::problem::Problem;
 use crate::state::{AppState, Shared};
@@ -27,8 +29,13 @@ use crate::state::{AppState, Shared};
 /// A signed-in user, for one request. As an extractor it sends anybody else to the sign-in page.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// A digest of the cookie: binds searches and visits to this session. Safe to keep, never to show.
+    /// Binds searches and visits to this session, and stays when the cookie changes. Safe to keep, never
+    /// to show.
     pub digest: String,
+    /// A digest of the present cookie: what the session is kept under.
+    pub(super) key: String,
+    /// When the user last showed the identity provider who they are.
+    pub(super) confirmed: Timestamp,
     /// Who, in the role they chose.
     pub user: User,
     /// The organisation they work for in that role.
@@ -63,6 +70,30 @@ impl Session {
 struct KeptUser {
     identity: Identity,
     profile: Profile,
+    /// What searches and visits are bound to; at first the digest of the cookie.
+    #[serde(default)]
+    binding: Option<String>,
+    /// When the user last showed the identity provider who they are; at first the sign-in.
+    #[serde(default)]
+    confirmed: Option<Timestamp>,
+}
+
+/// What silence made of a session.
+#[derive(PartialEq)]
+enum Silence {
+    Short,
+    /// Logging in again goes on with it.
+    Locked,
+    Ended,
+}
+
+/// A session that is locked: what logging in again goes on with.
+pub(super) struct Locked {
+    pub key: String,
+    pub csrf: String,
+    pub user: User,
+    kept: KeptUser,
+    record: SessionRecord,
 }
 
 /// Who is signed in, and how people sign in.
@@ -72,6 +103,8 @@ pub struct SignIn {
     pub(super) choosing: Waiting,
     /// The identity provider, and who is on the way to it.
     pub(super) provider: Provider,
+    /// Forms that wait while somebody logs in again.
+    pub(super) kept_forms: KeptForms,
     /// The demonstration's own provider.
     pub demo: Option<DemoIdentity>,
     /// Systems that sign in with a key, and the tokens they get.
@@ -84,41 +117,41 @@ impl AppState {
         self: &Arc<Self>,
         headers: &HeaderMap,
     ) -> Result<Option<Session>, Problem> {
-        let Some(secret) = cookie(headers, self.session_cookie()) else {
-            return Ok(None);
-        };
-        let digest = digest_of(secret);
-        let sessions = self.sessions.clone();
-        let wanted = digest.clone();
-        let kept = crate::blocking(move || sessions.get(&wanted))
-            .await?
-            .map_err(Problem::unavailable)?;
-        let Some((record, kept)) = kept.and_then(|record| {
-            let user = serde_json::from_str::<KeptUser>(&record.user).ok()?;
-            Some((record, user))
-        }) else {
+        let Some((key, record, kept)) = self.kept_session(headers).await? else {
             return Ok(None);
         };
         let (Some(user), now) = (kept.identity.user(&kept.profile), self.clock.now()) else {
             return Ok(None);
         };
-        let idle = SignedDuration::from_mins(self.config.signin.idle_minutes);
-        let last_used = self.signin.last_used(&digest).unwrap_or(record.since);
-        if now > record.until || last_used.saturating_add(idle).is_ok_and(|end| now > end) {
-            self.end_session(&digest, &user, "ended by silence or age")
-                .await?;
-            return Ok(None);
+        match self.silence(&key, &record, now) {
+            Silence::Short => {}
+            Silence::Locked => return Ok(None),
+            Silence::Ended => {
+                self.end_session(&key, &user, "ended by silence or age")
+                    .await?;
+                return Ok(None);
+            }
         }
+        let user = match self.still(user.clone()) {
+            Ok(user) => user,
+            Err(why) => {
+                self.end_session(&key, &user, why).await?;
+                return Ok(None);
+            }
+        };
         let Some(organisation) = self.directory.organisation(&user.organisation).cloned() else {
             return Ok(None);
         };
-        self.signin.touch(&digest, now);
+        self.signin.touch(&key, now);
+        let lock = SignedDuration::from_mins(self.config.signin.lock_minutes);
         let expires = now
-            .saturating_add(idle)
+            .saturating_add(lock)
             .unwrap_or(record.until)
             .min(record.until);
         Ok(Some(Session {
-            digest,
+            digest: kept.binding.unwrap_or_else(|| key.clone()),
+            key,
+            confirmed: kept.confirmed.unwrap_or(record.since),
             user,
             organisation,
             csrf: record.csrf,
@@ -126,6 +159,132 @@ impl AppState {
             ends: record.until,
             identity: kept.identity,
         }))
+    }
+
+    /// What is kept under the cookie of these headers, ended or not.
+    async fn kept_session(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+    ) -> Result<Option<(String, SessionRecord, KeptUser)>, Problem> {
+        let Some(secret) = cookie(headers, self.session_cookie()) else {
+            return Ok(None);
+        };
+        let key = digest_of(secret);
+        let (sessions, wanted) = (self.sessions.clone(), key.clone());
+        let kept = crate::blocking(move || sessions.get(&wanted))
+            .await?
+            .map_err(Problem::unavailable)?;
+        Ok(kept.and_then(|record| {
+            let user = serde_json::from_str::<KeptUser>(&record.user).ok()?;
+            Some((key, record, user))
+        }))
+    }
+
+    fn silence(&self, key: &str, record: &SessionRecord, now: Timestamp) -> Silence {
+        let last_used = self.signin.last_used(key).unwrap_or(record.since);
+        let past = |minutes: i64| {
+            last_used
+                .saturating_add(SignedDuration::from_mins(minutes))
+                .is_ok_and(|end| now > end)
+        };
+        if now > record.until || past(self.config.signin.idle_minutes) {
+            Silence::Ended
+        } else if past(self.config.signin.lock_minutes) {
+            Silence::Locked
+        } else {
+            Silence::Short
+        }
+    }
+
+    /// The locked session of these headers, if there is one.
+    pub(super) async fn locked(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Locked>, Problem> {
+        let Some((key, record, kept)) = self.kept_session(headers).await? else {
+            return Ok(None);
+        };
+        let user = kept.identity.user(&kept.profile);
+        let Some(user) = user.and_then(|user| self.still(user).ok()) else {
+            return Ok(None);
+        };
+        let locked = self.silence(&key, &record, self.clock.now()) == Silence::Locked;
+        Ok(locked.then(|| Locked {
+            key,
+            csrf: record.csrf.clone(),
+            user,
+            kept,
+            record,
+        }))
+    }
+
+    /// Goes on with a locked session in the role it had, under a new secret: the same visits, the same
+    /// end. Gives the cookie to set.
+    pub(super) async fn unlock(
+        self: &Arc<Self>,
+        locked: Locked,
+        how: String,
+    ) -> Result<String, Problem> {
+        let kept = KeptUser {
+            binding: Some(locked.kept.binding.unwrap_or_else(|| locked.key.clone())),
+            confirmed: Some(self.clock.now()),
+            ..locked.kept
+        };
+        self.renew(&locked.key, locked.user, kept, locked.record, how)
+            .await
+    }
+
+    /// Writes down that the user of this session showed who they are, and gives it a new secret.
+    pub(super) async fn confirm_session(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+        step_up: &StepUp,
+        how: String,
+    ) -> Result<String, Problem> {
+        let gone = || {
+            Problem::login(
+                "You were logged out in the meantime",
+                "Log in again, then repeat what you wanted to do.",
+            )
+        };
+        let found = self.kept_session(headers).await?;
+        let (key, record, kept) = found
+            .filter(|(key, ..)| *key == step_up.key)
+            .ok_or_else(gone)?;
+        let user = kept.identity.user(&kept.profile).ok_or_else(gone)?;
+        let user = self.still(user).map_err(|_| gone())?;
+        let kept = KeptUser {
+            binding: Some(kept.binding.unwrap_or_else(|| key.clone())),
+            confirmed: Some(self.clock.now()),
+            ..kept
+        };
+        self.renew(&key, user, kept, record, format!("confirmed; {how}"))
+            .await
+    }
+
+    /// The same session under a new secret and with a new secret for its forms.
+    async fn renew(
+        self: &Arc<Self>,
+        old: &str,
+        user: User,
+        kept: KeptUser,
+        record: SessionRecord,
+        how: String,
+    ) -> Result<String, Problem> {
+        let secret = random_text()?;
+        let record = SessionRecord {
+            user: serde_json::to_string(&kept).map_err(Problem::unavailable)?,
+            csrf: random_text()?,
+            ..record
+        };
+        let (sessions, new, before) = (self.sessions.clone(), digest_of(&secret), old.to_owned());
+        let key = new.clone();
+        crate::blocking(move || sessions.renew(&before, &new, &user, &record, &how))
+            .await?
+            .map_err(Problem::unavailable)?;
+        self.signin.forget(old);
+        self.signin.touch(&key, self.clock.now());
+        Ok(self.cookie(self.session_cookie(), &secret, None))
     }
 
     /// Begins a session under a new secret and gives the cookie to set. An older session of the
@@ -218,6 +377,8 @@ fn kept_user(identity: &Identity, profile: &Profile) -> Result<String, Problem> 
     let kept = KeptUser {
         identity: identity.clone(),
         profile: profile.clone(),
+        binding: None,
+        confirmed: None,
     };
     serde_json::to_string(&kept).map_err(Problem::unavailable)
 }
@@ -229,6 +390,7 @@ impl SignIn {
             last_used: Mutex::default(),
             choosing: Waiting::default(),
             provider: Provider::new()?,
+            kept_forms: KeptForms::default(),
             demo,
             tokens,
         })
@@ -341,11 +503,12 @@ mod tests {
             family_numbers: Vec::new(),
             profiles: vec![profile],
             selected: None,
+            states_roles: true,
         }
     }
 
     #[tokio::test]
-    async fn a_session_ends_after_15_silent_minutes_and_after_12_hours_however_busy() {
+    async fn a_session_locks_after_15_silent_minutes_and_ends_after_30_and_after_12_hours() {
         let place = tempfile::tempdir().expect("a directory");
         let config =
             crate::cli::demo_config::of(place.path(), 8080, 2575).expect("a configuration");
@@ -376,9 +539,31 @@ mod tests {
         after(31);
         assert!(
             state.session(&silent).await.expect("an answer").is_none(),
-            "16 silent minutes end it"
+            "16 silent minutes lock it"
         );
-        after(32);
+        let locked = state
+            .locked(&silent)
+            .await
+            .expect("an answer")
+            .expect("locked");
+        let unlocked = state.unlock(locked, "test".into()).await.expect("unlocked");
+        let pair = unlocked.split(';').next().expect("a cookie").to_owned();
+        assert!(
+            state.session(&silent).await.expect("an answer").is_none(),
+            "the old secret is worth nothing"
+        );
+        let silent = HeaderMap::from_iter([(
+            header::COOKIE,
+            HeaderValue::from_str(&pair).expect("a header"),
+        )]);
+        assert!(state.session(&silent).await.expect("an answer").is_some());
+        after(62);
+        assert!(
+            state.session(&silent).await.expect("an answer").is_none(),
+            "31 silent minutes end it"
+        );
+        assert!(state.locked(&silent).await.expect("an answer").is_none());
+        after(63);
         assert!(
             state.session(&silent).await.expect("an answer").is_none(),
             "for good"

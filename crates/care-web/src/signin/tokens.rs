@@ -416,6 +416,9 @@ fn verify(state: &AppState, token: &str) -> Option<AccessClaims> {
 fn bearer(state: &AppState, claims: AccessClaims, token: &str) -> Option<Bearer> {
     let Some(person) = claims.person else {
         let client = state.signin.tokens.clients.get(&claims.sub)?;
+        if state.record.staff().standing(&claims.sub) == care_record::Standing::Suspended {
+            return None;
+        }
         let organisation = client.organisation.clone();
         return Some(Bearer::System {
             client: claims.sub,
@@ -434,6 +437,7 @@ fn bearer(state: &AppState, claims: AccessClaims, token: &str) -> Option<Bearer>
         family_numbers: person.family_numbers.iter().filter_map(number).collect(),
     };
     state.directory.organisation(&user.organisation)?;
+    let user = state.still(user).ok()?;
     let caller = Caller {
         user,
         session: digest_of(token),

@@ -15,6 +15,7 @@
 mod api;
 mod cast;
 mod cli;
+mod directory;
 mod feeds;
 mod pages;
 mod portal;

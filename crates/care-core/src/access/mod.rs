@@ -16,6 +16,7 @@ pub mod json;
 mod roles;
 mod rules;
 mod settings;
+pub mod simulator;
 
 pub use decision::{
     Decision, Flag, Outcome, POLICY_VERSION, Reason, Step, Trace, View, release_view,

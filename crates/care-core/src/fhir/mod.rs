@@ -10,6 +10,7 @@ pub mod path;
 mod patient_reference;
 mod primitive;
 mod resource_type;
+mod source_word;
 mod stu3;
 mod time;
 mod validate;
@@ -18,7 +19,8 @@ pub mod views;
 pub mod xml;
 
 pub use choice::{
-    CHOICE_CODE, CONSENT_SYSTEM, ChoiceStatement, ChoiceStatus, choice_consent, choice_consent_json,
+    CHOICE_CHANNEL, CHOICE_CODE, CHOICE_REFERENCE, CONSENT_SYSTEM, ChoiceCircumstances,
+    ChoiceStatement, ChoiceStatus, add_circumstances, choice_consent, choice_consent_json,
 };
 pub use definitions::{
     Definitions, ElementDefinition, ElementType, RequiredSet, TypeDefinition, TypeKind,
@@ -28,6 +30,9 @@ pub use outcome::{IssueSeverity, OutcomeIssue, outcome};
 pub use parse::{JsonError, JsonFault, Limits};
 pub use patient_reference::{may_be_about_nobody, reference_to_patient, references_to_patient};
 pub use resource_type::ResourceType;
+pub use source_word::{
+    ASSENT_CODES, DISSENT_CODES, SourceStatement, contact_consent, sharing_code,
+};
 pub use stu3::recognise_stu3;
 pub use time::FhirTime;
 pub use validate::{ValidationIssue, validate_structure};

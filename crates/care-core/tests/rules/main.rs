@@ -29,3 +29,4 @@ mod samples;
 mod secondary_use;
 mod sections;
 mod sql_on_fhir;
+mod simulator;

@@ -28,7 +28,8 @@ pub use casework::{
     Case, CaseChange, CaseCount, CaseEvent, CaseFilter, Casework, CaseworkError, NewCase, Sort,
 };
 pub use choices::{
-    Choice, ChoiceStatus, Choices, ChoicesError, ConnectCareChoice, UnreadableChoice,
+    Awaited, CaseStep, Channel, Choice, ChoiceStatus, Choices, ChoicesError, ConnectCareChoice, NotUpheld,
+    SaidBySource, SetBy, SourceWord, UnreadableChoice, Waited,
 };
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};

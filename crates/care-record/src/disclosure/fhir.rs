@@ -3,7 +3,7 @@
 use care_core::audit::{Act, Outcome};
 use care_core::fhir::{Json, Limits, ResourceType};
 use care_core::sections::Header;
-use care_core::vocabulary::{ItemId, NhsNumber, PersonId};
+use care_core::vocabulary::{Category, ItemId, NhsNumber, PersonId, Purpose};
 
 use super::asking::{Stated, Why};
 use super::gather::Gathered;
@@ -11,6 +11,7 @@ use super::{
     Answer, Disclosed, Disclosure, DisclosureError, decided_entry, entry, patient, redact,
 };
 use crate::caller::Caller;
+use crate::choices::{self, CHOICE_ITEM, Choice};
 use crate::store::StoredBody;
 
 /// What a token asks with.
@@ -109,6 +110,9 @@ impl Disclosure {
         let (person, item) = parse_id(id)?;
         let page = format!("GET {resource_type}");
         let gathered = self.asked(caller, ask, &person.to_string(), &page)?;
+        if (resource_type, item) == (ResourceType::CONSENT, CHOICE_ITEM) {
+            return self.fhir_choice(caller, &gathered, page);
+        }
         let view = gathered.decision.view().ok_or(DisclosureError::NotThere)?;
         let found = self
             .inner
@@ -152,13 +156,20 @@ impl Disclosure {
         });
         headers.sort_by_key(key);
         let with_patient = types.is_empty() || types.contains(&ResourceType::PATIENT);
-        let total = headers.len() + usize::from(with_patient);
+        let with_choice = types.is_empty() || types.contains(&ResourceType::CONSENT);
+        let choice = with_choice
+            .then(|| self.choice_resource(&gathered))
+            .flatten();
+        let total = headers.len() + usize::from(with_patient) + usize::from(choice.is_some());
         let mut page = FhirPage {
             total,
             ..FhirPage::default()
         };
         if with_patient && after.is_none() {
             page.resources.push(self.patient_resource(&gathered));
+        }
+        if after.is_none() {
+            page.resources.extend(choice);
         }
         let room = count.saturating_sub(page.resources.len());
         let rest = headers
@@ -234,6 +245,44 @@ impl Disclosure {
             return Err(self.refuse(&gathered, entry));
         }
         Ok(gathered)
+    }
+
+    /// The person's choice about Connect Care, where the view shows legal information.
+    fn choice_resource(&self, gathered: &Gathered) -> Option<FhirResource> {
+        let categories = gathered.decision.visible_categories();
+        if !categories.contains(Category::Legal) {
+            return None;
+        }
+        let kept = gathered.row.choice.as_deref()?;
+        let choice = Choice::from_bytes(kept).ok()?;
+        let purpose = gathered.facts.purpose;
+        let whole = matches!(purpose, Some(Purpose::SelfView | Purpose::ProxyView));
+        Some(FhirResource {
+            resource_type: ResourceType::CONSENT,
+            id: format!("{}-{CHOICE_ITEM}", gathered.person),
+            version: choice.number.max(1),
+            body: choices::consent(gathered.person, &choice, whole)
+                .to_string()
+                .into_bytes(),
+        })
+    }
+
+    fn fhir_choice(
+        &self,
+        caller: &Caller,
+        gathered: &Gathered,
+        page: String,
+    ) -> Answer<Disclosed<FhirResource>> {
+        let mut entry = decided_entry(self.now(), Act::ApiRead, caller, gathered);
+        entry.trace.push(self.recorded(gathered));
+        entry.page = page;
+        let Some(resource) = self.choice_resource(gathered) else {
+            entry.detail = "none found".to_owned();
+            self.disclose(Vec::new(), entry, ())?;
+            return Err(DisclosureError::NotThere);
+        };
+        entry.items = vec![format!("Consent/{CHOICE_ITEM}/{}", resource.version)];
+        self.disclose(Vec::new(), entry, resource)
     }
 
     fn patient_resource(&self, gathered: &Gathered) -> FhirResource {

@@ -316,7 +316,7 @@ fn choice_facts(disclosure: &Disclosure, row: &PersonRow) -> Choice {
             choices::ChoiceStatus::NotUpheld => ChoiceStatus::NotUpheld,
         },
         blocked_organisations: codes(&kept.blocked_organisations),
-        withheld_sources: codes(&kept.withheld_sources),
-        gp_dissent: kept.gp_dissent,
+        withheld_sources: codes(&kept.withheld()),
+        gp_dissent: kept.dissents(),
     }
 }

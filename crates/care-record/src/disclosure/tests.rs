@@ -165,12 +165,10 @@ fn object(world: &World, choice: ConnectCareChoice) {
     let kept = Choice {
         connect_care: choice,
         status: ChoiceStatus::Decided,
-        blocked_organisations: Vec::new(),
-        withheld_sources: Vec::new(),
-        gp_dissent: false,
         set_by: "self".to_owned(),
         channel: "telephone".to_owned(),
         decided_at: start(),
+        ..Choice::default()
     };
     let person = world
         .entries()

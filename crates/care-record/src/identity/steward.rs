@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::standing::standing_changes;
 use super::{Answering, IDENTITY_DOUBT, NHS_NUMBER, PROVISIONAL, answering};
+use crate::choices::{self, arrivals};
 use crate::clock::Clock;
 use crate::store::{Change, Commit, Store, StoreError, WorklistRow};
 use crate::worklists::{WorklistError, WorklistKind, find};
@@ -156,6 +157,7 @@ impl Identity {
         let doubtful: Doubtful =
             serde_json::from_slice(&row.detail).map_err(|_| IdentityError::NotADoubt)?;
         let mut changes = vec![clear(provisional, PROVISIONAL)];
+        let mut more_entries = Vec::new();
         changes.extend(self.no_longer_doubtful(&row, &doubtful)?);
         let words = match decision {
             IdentityDecision::SamePerson(person) => {
@@ -167,12 +169,18 @@ impl Identity {
                 format!("decided: {provisional} is {into}")
             }
             IdentityDecision::NewPerson => {
-                changes.extend(doubtful.into_new_person(&*self.store, provisional)?);
+                let new = doubtful.into_new_person(&*self.store, provisional)?;
+                for arrival in arrivals(&*self.store, &new, self.clock.now())? {
+                    changes.extend(choices::put(arrival.person, &arrival.choice));
+                    changes.extend(arrival.changes);
+                    more_entries.push(arrival.entry);
+                }
+                changes.extend(new);
                 format!("decided: {provisional} is a person of their own")
             }
         };
         changes.push(closed(&row, "decided"));
-        self.commit(changes, provisional, by, words)
+        self.commit_with(changes, provisional, by, words, more_entries)
     }
 
     /// Candidates whom no other open doubt names are told of none any more.
@@ -227,13 +235,24 @@ impl Identity {
         by: &str,
         words: String,
     ) -> Result<(), IdentityError> {
+        self.commit_with(changes, person, by, words, Vec::new())
+    }
+
+    fn commit_with(
+        &self,
+        changes: Vec<Change>,
+        person: PersonId,
+        by: &str,
+        words: String,
+        more_entries: Vec<Entry>,
+    ) -> Result<(), IdentityError> {
         let mut entry = Entry::new(self.clock.now(), Act::Identity, Outcome::Success, by);
         entry.person = Some(person);
         entry.detail = words;
         self.store.commit(Commit {
             changes,
             entry,
-            more_entries: Vec::new(),
+            more_entries,
         })?;
         Ok(())
     }

@@ -302,7 +302,12 @@ impl<'a> Taking<'a> {
                 continue;
             }
             match self.commit(&resource, filed) {
-                Err(StoreError::PersonExists | StoreError::IdentifierTaken) => {}
+                Err(
+                    StoreError::PersonExists
+                    | StoreError::IdentifierTaken
+                    | StoreError::AlreadyKept
+                    | StoreError::Stale,
+                ) => {}
                 Err(StoreError::DeliveryExists) => return Err(Failure::Repeated),
                 Err(cause) => return Err(Failure::Store(cause)),
                 Ok(answer) => return Ok(answer),

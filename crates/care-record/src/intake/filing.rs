@@ -9,10 +9,11 @@ use care_core::mapping::{Draft, MapIssue, Mapped, Subject};
 use care_core::vocabulary::{Demographics, ItemId, OrganisationKind, PersonId};
 use jiff::Timestamp;
 
-use super::choice::choice_change;
+use super::choice::hear;
 use super::future::{has_happened, is_future};
 use super::item::{Whose, item_id, put_item};
 use super::references::Resolver;
+use crate::choices::{Arrival, arrivals};
 use crate::identity::{Authority, Identified, Sender, identify, merge};
 use crate::store::{Change, NewWorklist, PutItem, Store, StoreError};
 
@@ -150,12 +151,13 @@ impl Filing<'_> {
             None => None,
         };
         self.note_identity(&identified, filed);
+        let waited = arrivals(self.store, &identified.changes, self.received_at)?;
         filed.changes.extend(identified.changes);
         filed.worklist.extend(identified.worklist);
         filed.changes_standing |= identified.changes_standing;
         let own = mapped.drafts.iter().map(|draft| self.key(draft)).collect();
         let mut resolver = self.resolver(Some(person), &subject.source_key, own, shared);
-        self.add_choices(&mapped.drafts, person, filed)?;
+        self.add_choices(&mapped.drafts, person, waited, filed)?;
         let involvement_at = mapped
             .drafts
             .iter()
@@ -234,28 +236,20 @@ impl Filing<'_> {
         entry
     }
 
+    /// What the delivery says about sharing, on top of the choice that waited for this person.
     fn add_choices(
         &self,
         drafts: &[Draft],
         person: PersonId,
+        waited: Vec<Arrival>,
         filed: &mut Filed,
     ) -> Result<(), StoreError> {
-        for draft in drafts {
-            if draft.resource_type != ResourceType::CONSENT {
-                continue;
-            }
-            let change = choice_change(
-                self.store,
-                person,
-                &draft.body,
-                draft.event_at,
-                self.sender.feed,
-            )?;
-            if let Some((change, entry)) = change {
-                filed.changes.push(change);
-                filed.entries.push(entry);
-            }
-        }
+        let waited = waited.into_iter().next();
+        let (sender, at) = (self.sender, self.received_at);
+        let heard = hear(self.store, person, drafts, sender, at, waited)?;
+        filed.changes.extend(heard.changes);
+        filed.entries.extend(heard.entries);
+        filed.worklist.extend(heard.worklist);
         Ok(())
     }
 

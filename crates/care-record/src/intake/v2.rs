@@ -330,7 +330,12 @@ impl Taking<'_> {
             }
             self.note_clock(&message, &mut filed);
             match self.commit(&received, &parse_issues, filed) {
-                Err(StoreError::PersonExists | StoreError::IdentifierTaken) => {}
+                Err(
+                    StoreError::PersonExists
+                    | StoreError::IdentifierTaken
+                    | StoreError::AlreadyKept
+                    | StoreError::Stale,
+                ) => {}
                 Err(StoreError::DeliveryExists) => return Err(NotUsed::Repeated),
                 Err(cause) => return Err(NotUsed::Store(cause)),
                 Ok(answer) => return Ok(answer),

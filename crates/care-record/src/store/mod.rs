@@ -110,6 +110,9 @@ pub(crate) trait Store: Send + Sync {
     /// Everything known of one person besides items: links, choice, flags, involvements.
     fn person(&self, person: PersonId) -> Result<Option<PersonRow>, StoreError>;
 
+    /// Every choice kept for a person and for those joined into them, newest first within each.
+    fn choices(&self, person: PersonId) -> Result<Vec<Vec<u8>>, StoreError>;
+
     /// Persons with this identifier (`system|value` digest keys are the engine's affair).
     fn persons_by_identifier(
         &self,

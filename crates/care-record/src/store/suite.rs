@@ -510,6 +510,11 @@ pub(super) fn what_is_known_of_a_person_reads_back_and_old_news_changes_nothing(
     assert_eq!(row.details[0].family, "osei");
     assert_eq!(row.flags, [("watched".to_owned(), "yes".to_owned())]);
     assert_eq!(row.choice.as_deref(), Some(b"{\"second\":2}".as_slice()));
+    assert_eq!(
+        engine.choices(person).expect("read"),
+        [b"{\"second\":2}".to_vec(), b"{\"first\":1}".to_vec()]
+    );
+    assert!(engine.choices(PersonId(1)).expect("read").is_empty());
     engine.commit(commit_of(vec![flag(None)])).expect("cleared");
     assert!(
         engine

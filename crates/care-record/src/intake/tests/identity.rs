@@ -184,12 +184,11 @@ fn of_two_choices_the_stricter_holds_while_joined_and_each_keeps_its_own() {
     let objected = Choice {
         connect_care: ConnectCareChoice::Objected,
         status: ChoiceStatus::Decided,
-        blocked_organisations: Vec::new(),
-        withheld_sources: Vec::new(),
-        gp_dissent: false,
         set_by: "self".to_owned(),
         channel: "paper".to_owned(),
         decided_at: at(0),
+        number: 1,
+        ..Choice::default()
     };
     choices.record(two, &objected, "officer").expect("recorded");
     assert_eq!(choices.current(one).expect("read"), None);

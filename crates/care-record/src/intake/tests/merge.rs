@@ -173,12 +173,11 @@ fn differing_choices_do_not_migrate_and_are_reviewed() {
     let objected = Choice {
         connect_care: ConnectCareChoice::ObjectedExceptEmergency,
         status: ChoiceStatus::Decided,
-        blocked_organisations: Vec::new(),
-        withheld_sources: Vec::new(),
-        gp_dissent: false,
         set_by: "self".to_owned(),
         channel: "paper".to_owned(),
         decided_at: at(0),
+        number: 1,
+        ..Choice::default()
     };
     world
         .record

@@ -224,6 +224,11 @@ impl Store for PostgresStore {
         self.read(|link| read_people::person(link, &parts))
     }
 
+    fn choices(&self, person: PersonId) -> Result<Vec<Vec<u8>>, StoreError> {
+        let parts = self.parts(person);
+        self.read(|link| read_people::choices(link, &parts))
+    }
+
     fn persons_by_identifier(
         &self,
         system: &str,

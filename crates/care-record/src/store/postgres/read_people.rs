@@ -11,6 +11,12 @@ use crate::store::{DetailsQuery, DetailsRow, IdentifierRow, PersonRow, StoreErro
 
 type Read<T> = Result<T, ReadError>;
 
+/// Every choice of a person and of those joined into them, newest first within each.
+pub(super) fn choices(link: &Link, parts: &[i64]) -> Read<Vec<Vec<u8>>> {
+    let rows = link.query(sql::ALL_CHOICES, &[&parts])?;
+    rows.iter().map(|row| Ok(get(row, 0)?)).collect()
+}
+
 /// Identifiers, flags and involvements of joined people count as the person's own; choices are kept
 /// apart, because only the rules may weigh one against another. `parts` begins with the person.
 pub(super) fn person(link: &Link, parts: &[i64]) -> Read<Option<PersonRow>> {

@@ -165,6 +165,8 @@ statements! {
         WHERE person = ANY($1::bigint[]) ORDER BY 1, 2";
     CHOICES = "SELECT DISTINCT ON (person) person, choice FROM choice \
         WHERE person = ANY($1::bigint[]) ORDER BY person, number DESC";
+    ALL_CHOICES = "SELECT choice FROM choice WHERE person = ANY($1::bigint[]) \
+        ORDER BY person, number DESC";
     INVOLVEMENTS = "SELECT source, kind, organisation, source_key, starts, ends, cancelled \
         FROM involvement WHERE person = ANY($1::bigint[]) \
         ORDER BY person, source, kind, source_key";

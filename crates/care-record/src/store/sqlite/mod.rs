@@ -233,6 +233,10 @@ impl Store for SqliteStore {
         self.on_reader(|c| read_people::person(c, person))
     }
 
+    fn choices(&self, person: PersonId) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.on_reader(|c| read_people::choices(c, person))
+    }
+
     fn persons_by_identifier(
         &self,
         system: &str,

@@ -90,6 +90,26 @@ fn choice(connection: &Connection, person: i64) -> Result<Option<Vec<u8>>, Store
     optional(newest)
 }
 
+/// Every choice of a person and of those joined into them, newest first within each.
+pub(super) fn choices(
+    connection: &Connection,
+    person: PersonId,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let Ok(key) = part(person) else {
+        return Ok(Vec::new());
+    };
+    collect(
+        connection,
+        concat!(
+            parts!(),
+            "SELECT c.choice FROM part CROSS JOIN choice AS c ON c.person = part.person \
+             ORDER BY c.person, c.number DESC"
+        ),
+        [key],
+        |row| row.get(0).map_err(reading),
+    )
+}
+
 fn involvements(
     connection: &Connection,
     person: i64,

@@ -15,8 +15,8 @@ mod intake;
 mod jobs;
 pub mod ledger;
 pub mod operations;
-mod proxies;
 mod opt_out_check;
+mod proxies;
 mod record;
 mod sessions;
 mod staff;
@@ -28,16 +28,18 @@ pub use casework::{
     Case, CaseChange, CaseCount, CaseEvent, CaseFilter, Casework, CaseworkError, NewCase, Sort,
 };
 pub use choices::{
-    Awaited, CaseStep, Channel, Choice, ChoiceStatus, Choices, ChoicesError, ConnectCareChoice, NotUpheld,
-    SaidBySource, SetBy, SourceWord, UnreadableChoice, Waited,
+    Awaited, CaseDocument, CaseStep, Channel, Choice, ChoiceStatus, Choices, ChoicesError,
+    ConnectCareChoice, DocumentKind, LARGEST_DOCUMENT_BYTES, NotUpheld, SaidBySource, SetBy,
+    SourceWord, UnreadableChoice, Waited,
 };
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
 pub use disclosure::{
-    ChoiceTold, Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError, Explained,
-    FhirAsk, FhirPage, FhirResource, Found, FoundPerson, Ground, Look, LookKind, MyAccess,
-    MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnPerson, OwnRecord, OwnSource, Page,
-    ProxyStop, RecentPerson, Refusal, Stated, Stopped, VisitFacts, Why,
+    CasePerson, ChoiceTold, Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError,
+    Explained, FhirAsk, FhirPage, FhirResource, Found, FoundPerson, Ground, Look, LookKind,
+    MyAccess, MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnPerson, OwnRecord,
+    OwnSource, Page, ProxyStop, RecentPerson, Refusal, Simulation, Stated, Stopped, VisitFacts,
+    Why,
 };
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{
@@ -46,14 +48,14 @@ pub use intake::{
 };
 pub use ledger::Ledger;
 pub use operations::Operations;
-pub use proxies::{
-    ActingFor, Holder, INVITATION_DAYS, NewGrant, Place, Proxies, ProxyError, ProxyPolicy,
-    ProxyRelationship, ProxyRights,
-};
 pub use opt_out_check::{
     Alarm, AlarmKind, CheckMethod, CheckResult, CheckRow, CheckState, ListRow, ListState,
     ListToSend, Mail, MailKind, MeshHealth, OptOutCheckError, OptOutChecks, OptOutSettings,
     Received,
+};
+pub use proxies::{
+    ActingFor, Holder, INVITATION_DAYS, NewGrant, Place, Proxies, ProxyError, ProxyPolicy,
+    ProxyRelationship, ProxyRights,
 };
 pub use record::{Engine, OpenError, Options, Record};
 pub use sessions::{SessionError, SessionRecord, Sessions};

@@ -19,8 +19,21 @@ pub fn finding(role: Role, address_protected: bool) -> Option<View> {
             role,
             Role::AdminClerical | Role::SafeguardingLead | Role::Patient | Role::Proxy
         );
+    may_find.then(|| who_they_are(address_protected))
+}
+
+/// The view of somebody who works on a case about a person: the same, and nothing clinical. For those
+/// who process choices, requests and reviews; `None` for any other role.
+///
+/// Source: screens, section 10 (find the person: demographics only).
+pub fn finding_for_cases(role: Role, address_protected: bool) -> Option<View> {
+    let works_on_cases = matches!(role, Role::PrivacyOfficer | Role::CaldicottGuardian);
+    works_on_cases.then(|| who_they_are(address_protected))
+}
+
+fn who_they_are(address_protected: bool) -> View {
     let who = CategorySet::EMPTY.with(Category::Demographics);
-    may_find.then(|| View {
+    View {
         categories: if address_protected {
             who
         } else {
@@ -30,5 +43,5 @@ pub fn finding(role: Role, address_protected: bool) -> Option<View> {
         hide_gp_sourced: false,
         hidden_sources: Vec::new(),
         registered_practice: false,
-    })
+    }
 }

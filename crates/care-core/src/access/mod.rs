@@ -26,7 +26,7 @@ pub use facts::{
     BreakGlass, Capacity, Choice, ChoiceState, ChoiceStatus, Facts, Justification, Life,
     OrganisationCode, Origin, Patient, Permission, Relationship, User, Warrant,
 };
-pub use finding::finding;
+pub use finding::{finding, finding_for_cases};
 pub use involvements::relationship_from;
 pub use roles::{CARE_ROLES, categories_of, has_emergency_right};
 pub use settings::{DenialWording, EmergencyOverride, PermissionModel, Settings, UnsafeSettings};

@@ -28,5 +28,5 @@ mod printed;
 mod samples;
 mod secondary_use;
 mod sections;
-mod sql_on_fhir;
 mod simulator;
+mod sql_on_fhir;

@@ -5,6 +5,7 @@
 
 mod choice;
 mod consent;
+mod documents;
 mod waiting;
 mod words;
 
@@ -19,6 +20,7 @@ pub use choice::{
     Choice, ChoiceStatus, ConnectCareChoice, NotUpheld, SaidBySource, SourceWord, UnreadableChoice,
 };
 pub(crate) use consent::{CHOICE_ITEM, consent};
+pub use documents::{CaseDocument, DocumentKind, LARGEST_DOCUMENT_BYTES};
 pub(crate) use waiting::{Arrival, arrivals};
 pub use waiting::{Awaited, Waited};
 pub use words::{Channel, SetBy};
@@ -59,6 +61,12 @@ pub enum ChoicesError {
     /// Too little is known to know the person by when they arrive.
     #[error("give the NHS number, or the full name, date of birth and postcode")]
     NotEnough,
+    /// A paper that is too large.
+    #[error("the paper is larger than 5 MB; scan it again in black and white, or in parts")]
+    DocumentTooLarge,
+    /// A paper of a kind we do not take.
+    #[error("this is no PDF, JPEG or PNG file; scan the form again and save it as one of these")]
+    DocumentUnknown,
     /// Somebody else changed the case since it was read; nothing was kept.
     #[error("somebody else changed this case meanwhile; open it again and look at what changed")]
     Stale,
@@ -143,7 +151,12 @@ impl Choices {
                 .map_err(|cause| ChoicesError::Store(Box::new(cause)))?;
             Ok(vec![opened])
         };
-        self.write(person, |_| Ok(choice.clone()), |_| told(now, caller), opened)
+        self.write(
+            person,
+            |_| Ok(choice.clone()),
+            |_| told(now, caller),
+            opened,
+        )
     }
 
     /// Records what a caseworker took down: `to` makes the new choice of the one that holds, and its

@@ -170,11 +170,7 @@ fn a_choice_waits_for_its_person_and_holds_from_the_moment_they_arrive() {
             ChoiceStatus::Decided,
             "choice-arrived",
         ),
-        (
-            bernard("1959-04-05"),
-            ChoiceStatus::Pending,
-            "to-check",
-        ),
+        (bernard("1959-04-05"), ChoiceStatus::Pending, "to-check"),
         (
             Awaited {
                 nhs_number: None,
@@ -205,7 +201,10 @@ fn a_choice_waits_for_its_person_and_holds_from_the_moment_they_arrive() {
             .get(&officer(), case.number)
             .expect("read");
         assert_eq!(case.text("arrived"), told);
-        assert_eq!(case.text("person"), world.person().expect("one").to_string());
+        assert_eq!(
+            case.text("person"),
+            world.person().expect("one").to_string()
+        );
         assert!(!choices.waits_for(&awaited).expect("read"));
         // A later message of the same person undoes nothing that a caseworker decides.
         let person = world.person().expect("a person");
@@ -214,7 +213,9 @@ fn a_choice_waits_for_its_person_and_holds_from_the_moment_they_arrive() {
             status: ChoiceStatus::Decided,
             ..held
         };
-        choices.change(person, &officer(), None, back).expect("changed");
+        choices
+            .change(person, &officer(), None, back)
+            .expect("changed");
         world.patient("LBX", "1959-05-04");
         world.patient("G85001", "1959-05-04");
         assert_eq!(world.current().connect_care, ConnectCareChoice::None);
@@ -319,7 +320,9 @@ fn of_many_writers_at_once_none_is_lost() {
                         ..held
                     }
                 };
-                choices.change(person, &officer(), None, block).expect("changed");
+                choices
+                    .change(person, &officer(), None, block)
+                    .expect("changed");
             });
         }
     });

@@ -125,6 +125,25 @@ impl Disclosure {
     /// Looks for details; the result is kept under the handle that comes back.
     pub fn find_by_details(&self, caller: &Caller, details: &Details) -> Answer<Disclosed<String>> {
         self.may_find(caller)?;
+        let mut people = self.people_like(details)?;
+        let too_many = people.len() > MOST_MATCHES;
+        people.truncate(MOST_MATCHES);
+        let mut entry = entry(self.now(), Act::Find, Outcome::Success, caller);
+        entry.page = "find-by-details".to_owned();
+        entry.detail = format!("{} found", people.len());
+        let kept = KeptSearch {
+            session: caller.session.clone(),
+            details: Some(details.clone()),
+            people: people.iter().map(ToString::to_string).collect(),
+            too_many,
+        };
+        let handle = handles::fresh()?;
+        let change = self.keep("search", &handle, &kept, SEARCH_MINUTES)?;
+        self.disclose(vec![change], entry, handle)
+    }
+
+    /// People who may have these details, one more than are shown at most.
+    pub(super) fn people_like(&self, details: &Details) -> Answer<Vec<PersonId>> {
         if details.family.trim().is_empty() {
             return Err(DisclosureError::Unclear("Enter a family name"));
         }
@@ -156,20 +175,7 @@ impl Disclosure {
                 people.push(person);
             }
         }
-        let too_many = people.len() > MOST_MATCHES;
-        people.truncate(MOST_MATCHES);
-        let mut entry = entry(self.now(), Act::Find, Outcome::Success, caller);
-        entry.page = "find-by-details".to_owned();
-        entry.detail = format!("{} found", people.len());
-        let kept = KeptSearch {
-            session: caller.session.clone(),
-            details: Some(details.clone()),
-            people: people.iter().map(ToString::to_string).collect(),
-            too_many,
-        };
-        let handle = handles::fresh()?;
-        let change = self.keep("search", &handle, &kept, SEARCH_MINUTES)?;
-        self.disclose(vec![change], entry, handle)
+        Ok(people)
     }
 
     /// The people of a kept search, each with a fresh handle for screen C5.

@@ -3,7 +3,7 @@
 
 use care_core::access::{
     self, Choice, ChoiceState, ChoiceStatus, Decision, Facts, Life, OrganisationCode, Origin,
-    Patient, Relationship,
+    Patient, Relationship, View,
 };
 use care_core::fhir::{self, Json};
 use care_core::mapping::fhir::patient_demographics;
@@ -87,7 +87,7 @@ impl Disclosure {
             purpose: asked.purpose,
             permission: asked.permission,
             emergency: asked.emergency,
-            choice: choice_facts(self, &row),
+            choice: choice_facts(self, row.choice.as_deref()),
             sensitivity_present: self.inner.store.sensitivities(person)?,
             break_glass: asked.break_glass.clone(),
             warrant: asked.warrant.clone(),
@@ -113,17 +113,28 @@ impl Disclosure {
         row: &PersonRow,
     ) -> Answer<Demographics> {
         let restricted = has_flag(row, RESTRICTED);
-        let Some(view) = access::finding(caller.user.role, restricted) else {
-            return Ok(Demographics::default());
-        };
+        match access::finding(caller.user.role, restricted) {
+            Some(view) => self.known_under(&view, person, row),
+            None => Ok(Demographics::default()),
+        }
+    }
+
+    /// Who the person is, under a view of who people are.
+    pub(super) fn known_under(
+        &self,
+        view: &View,
+        person: PersonId,
+        row: &PersonRow,
+    ) -> Answer<Demographics> {
+        let restricted = has_flag(row, RESTRICTED);
         let wanted: Vec<_> = self
             .inner
             .store
-            .headers_of(person, &view, fhir::ResourceType::PATIENT)?
+            .headers_of(person, view, fhir::ResourceType::PATIENT)?
             .iter()
             .map(|header| (header.resource_type, header.item))
             .collect();
-        let bodies = self.inner.store.bodies(person, &view, &wanted)?;
+        let bodies = self.inner.store.bodies(person, view, &wanted)?;
         let mut said = Vec::with_capacity(bodies.len());
         for body in bodies {
             let json = Json::parse(&body.body, fhir::Limits::default())
@@ -246,7 +257,7 @@ pub(super) fn has_flag(row: &PersonRow, wanted: &str) -> bool {
     flag(row, wanted).is_some()
 }
 
-fn patient_facts(row: &PersonRow, known: &Demographics, now: Timestamp) -> Patient {
+pub(super) fn patient_facts(row: &PersonRow, known: &Demographics, now: Timestamp) -> Patient {
     let today = now.to_zoned(jiff::tz::get!("Europe/London")).date();
     let age_years = known.birth_date.map(|born| whole_years(born, today));
     let life = match (known.died, flag(row, DECEASED)) {
@@ -286,7 +297,7 @@ fn whole_years(born: PartialDate, today: jiff::civil::Date) -> u32 {
 }
 
 /// A choice that cannot be read is unknown, and unknown is refused (rule 8).
-fn choice_facts(disclosure: &Disclosure, row: &PersonRow) -> Choice {
+pub(super) fn choice_facts(disclosure: &Disclosure, kept: Option<&[u8]>) -> Choice {
     let none = Choice {
         connect_care: ChoiceState::None,
         status: ChoiceStatus::Decided,
@@ -294,7 +305,7 @@ fn choice_facts(disclosure: &Disclosure, row: &PersonRow) -> Choice {
         withheld_sources: Vec::new(),
         gp_dissent: false,
     };
-    let Some(kept) = &row.choice else { return none };
+    let Some(kept) = kept else { return none };
     let Ok(kept) = choices::Choice::from_bytes(kept) else {
         return Choice {
             connect_care: ChoiceState::Unknown,

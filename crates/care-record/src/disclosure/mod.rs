@@ -6,6 +6,7 @@
 
 mod account;
 mod asking;
+mod choosing;
 mod disclosed;
 mod explain;
 mod fhir;
@@ -33,6 +34,7 @@ use jiff::Timestamp;
 
 pub use account::{MyAccess, MyAccessAsk, MyVisit};
 pub use asking::{Ground, Stated, Stopped, Why};
+pub use choosing::{CasePerson, Simulation};
 pub use disclosed::Disclosed;
 pub use explain::Explained;
 pub use fhir::{FhirAsk, FhirPage, FhirResource};

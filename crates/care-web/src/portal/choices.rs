@@ -3,7 +3,7 @@
 use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use care_record::{Choice, ChoiceStatus, ConnectCareChoice, OwnCase, OwnRecord};
+use care_record::{Choice, ChoiceStatus, ConnectCareChoice, NewCase, OwnCase, OwnRecord};
 use serde::{Deserialize, Serialize};
 
 use super::drafts::{Draft, Saved};
@@ -343,8 +343,23 @@ pub(super) async fn save(
     let made = choice.clone();
     let (reference, holds) = crate::blocking(move || {
         let reference = door.fresh_reference().map_err(Problem::unavailable)?;
+        let made = Choice {
+            reference: Some(reference.clone()),
+            ..made
+        };
         choices
-            .record_online(person, &made, &caller, &reference, &by)
+            .record_online(
+                person,
+                &made,
+                &caller,
+                &NewCase {
+                    kind: "choice-confirmation".to_owned(),
+                    reference: Some(reference.clone()),
+                    person: Some(person),
+                    detail: serde_json::json!({ "reference": reference, "confirm by": by }),
+                    ..NewCase::default()
+                },
+            )
             .map_err(Problem::unavailable)?;
         let current = choices.current(person).map_err(Problem::unavailable)?;
         Ok::<_, Problem>((reference, current.is_some_and(|now| now.forbids_as(&made))))
@@ -388,6 +403,7 @@ fn decided(state: &Shared, record: &OwnRecord, shares: bool) -> Choice {
         set_by: set_by.to_owned(),
         channel: "online".to_owned(),
         decided_at: state.clock.now(),
+        ..Choice::default()
     }
 }
 

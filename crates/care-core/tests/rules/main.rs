@@ -15,6 +15,7 @@ mod access_reference;
 mod fhir_json;
 mod fhir_mapping;
 mod fhir_samples;
+mod fhir_search;
 mod fhirpath_definitions;
 mod fhirpath_random;
 mod fhirpath_rules;

@@ -36,6 +36,7 @@ pub use context::{Context, PathLimits, Resolve, Terminology};
 pub use element::Element;
 pub use error::{PathError, PathFault};
 pub use moment::{Moment, MomentKind, Precision};
+pub(in crate::fhir) use quantity::canonical;
 pub use quantity::{CalendarUnit, Quantity, Unit};
 pub use types::{SystemType, TypeOf};
 pub use value::Value;

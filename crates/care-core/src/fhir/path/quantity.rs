@@ -316,6 +316,29 @@ fn evaluate(code: &str) -> Option<EvalResult> {
     octofhir_ucum::evaluate(&octofhir_ucum::parse_expression(code).ok()?).ok()
 }
 
+/// A number of a UCUM unit in base units, and the text of those: what quantities of one kind are
+/// compared by. None of special units (such as `Cel`) and of what is no UCUM code.
+pub(in crate::fhir) fn canonical(value: f64, code: &str) -> Option<(f64, String)> {
+    use std::fmt::Write;
+    let found = evaluate(code).filter(|found| found.special.is_none())?;
+    let (digits, exponent) = found.factor.to_integer_and_exponent();
+    let mut units = String::new();
+    for (unit, power) in octofhir_ucum::Dimension::BASE_UNITS.iter().zip(found.dim.0) {
+        if power != 0 {
+            let _ = write!(units, "{unit}{power}.");
+        }
+    }
+    for (unit, power) in &found.arbitrary {
+        let _ = write!(units, "{unit}{power}.");
+    }
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "fifteen digits are enough to compare by"
+    )]
+    let factor = digits as f64 * 10_f64.powi(exponent);
+    Some((value * factor, units))
+}
+
 /// Converts between UCUM units: exactly, save for special units (such as `Cel`).
 fn convert(value: Decimal, from: &str, to: &str) -> Option<Decimal> {
     if from == to {

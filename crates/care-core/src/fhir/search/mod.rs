@@ -1,0 +1,28 @@
+//! FHIR search: what a resource is found by, and what a query asks.
+//!
+//! [`Parameters`] knows every R4 search parameter (and a deployment's own). [`extract`] gives the
+//! values of a resource that can be searched; a store keeps them as index rows. [`Query`] reads the
+//! parameters of a request. [`Criterion::matches`] says whether values meet a criterion: the one home
+//! of the meaning of every prefix and modifier, which a store's queries are tested against.
+//!
+//! Nothing here reads a store: chains and `_has` are asked through [`Reach`].
+//!
+//! Source: FHIR R4 (4.0.1) section 3.1.1 and its SearchParameter definitions.
+
+mod criterion;
+mod extract;
+mod matches;
+mod numbers;
+mod parameters;
+mod query;
+mod terms;
+mod text;
+mod value;
+
+pub use criterion::{Comparison, Criterion, Modifier, Question, Term};
+pub use extract::extract;
+pub use matches::Reach;
+pub use parameters::{ParameterError, ParameterKind, Parameters, SearchParameter};
+pub use query::{Handling, Include, Query, QueryError, SortKey, Summary, Total};
+pub use text::folded;
+pub use value::{CodeSystem, IndexValue, Span};

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod audit_event;
 mod codes;
 pub mod fhir;
 pub mod hl7v2;

@@ -29,4 +29,6 @@ pub struct Caller {
     pub user: User,
     /// A digest of the session or token: binds searches and visits to it.
     pub session: String,
+    /// The reference of the request, for the log; empty where there is none.
+    pub request: String,
 }

@@ -41,6 +41,7 @@ pub use disclosure::{
     OwnSource, Page, ProxyStop, RecentPerson, Refusal, Simulation, Stated, Stopped, VisitFacts,
     Why,
 };
+pub use disclosure::{LogAsk, LogPage, OwnProof, RecordedEntry};
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{
     DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, FileDelivery, FileResult,

@@ -277,6 +277,7 @@ fn explained(record: &Record, explain: &Explain) -> anyhow::Result<Answer> {
     let caller = Caller {
         user: user(record, explain)?,
         session: "command line".to_owned(),
+        request: String::new(),
     };
     let stated = Stated {
         purpose: explain.purpose.clone(),

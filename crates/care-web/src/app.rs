@@ -33,6 +33,7 @@ fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Reco
         clock,
         registry: config.directory(),
         witness: Some(config.record.witness.clone()),
+        publication: config.audit.publication(),
         settings: config.access_settings(),
         group_roles: config.staff.group_roles(),
         ..Options::new(&config.record.data)

@@ -27,6 +27,9 @@ pub struct Config {
     pub server: Server,
     /// Where the record lies.
     pub record: RecordPlace,
+    /// Where the audit log is published, and who signs it too.
+    #[serde(default)]
+    pub audit: crate::witness::Audit,
     /// Who says who a user is.
     pub signin: Signin,
     /// The staff directory.
@@ -655,6 +658,8 @@ impl Config {
     /// Every reason not to run with this configuration. Empty for a safe one.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
+        let RecordPlace { data, witness, .. } = &self.record;
+        self.audit.faults(data, witness, &mut faults);
         self.network_faults(&mut faults);
         self.signin_faults(&mut faults);
         self.directory_faults(&mut faults);

@@ -39,6 +39,10 @@ async fn ready(State(state): State<Shared>) -> Response {
         .as_ref()
         .is_some_and(|health| health.writable || health.on_reserve);
     let signin = state.config.client_secret().is_ok();
+    let now = state.clock.now();
+    let witnessed = health
+        .as_ref()
+        .is_some_and(|health| crate::witness::is_well(&health.ledger, now));
     let ready = readable && auditable && signin;
     let check =
         |name: &str, ok: bool| json!({ "name": name, "status": if ok { "ok" } else { "failed" } });
@@ -49,6 +53,8 @@ async fn ready(State(state): State<Shared>) -> Response {
             check("audit can be written", auditable),
             check("deliveries can be kept", health.as_ref().is_some_and(|health| health.writable)),
             check("sign-in is configured", signin),
+            // An alarm and no reason to stop: a record that nobody can read helps nobody.
+            json!({ "name": "audit log is witnessed", "status": if witnessed { "ok" } else { "late" } }),
         ],
         "at": state.clock.now().to_string(),
         "took_microseconds": began.elapsed().as_micros() as u64,
@@ -75,11 +81,13 @@ async fn metrics(State(state): State<Shared>) -> Response {
             ("store_database_bytes", health.database_bytes),
             ("store_log_bytes", health.log_bytes),
             ("store_disk_full", u64::from(health.disk_full)),
+            ("store_on_reserve", u64::from(health.on_reserve)),
         ] {
             text.push_str(&format!(
                 "# TYPE connect_care_{name} gauge\nconnect_care_{name} {value}\n"
             ));
         }
+        text.push_str(&crate::witness::figures(&health.ledger, state.clock.now()));
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

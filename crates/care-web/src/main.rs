@@ -25,6 +25,7 @@ mod signin;
 mod state;
 mod telemetry;
 mod viewer;
+mod witness;
 
 /// Intake and pages allocate many small values on several threads at once.
 #[global_allocator]

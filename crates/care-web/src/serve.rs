@@ -86,6 +86,7 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
         .mllp
         .map(|listener| tokio::spawn(feeds::mllp::serve(listener, state.clone(), stop.clone())));
     tokio::spawn(crate::admin::serve(state.clone(), stop.clone()));
+    let witnesses = tokio::spawn(crate::witness::keep(state.clone(), stop.clone()));
     let mut http_stop = stop.clone();
     let app = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let http = axum::serve(sockets.http, app)
@@ -96,6 +97,7 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
     let ended = async {
         // A listener that failed has said so in the log; here only its end counts.
         let _ = http.await;
+        let _ = witnesses.await;
         if let Some(mllp) = mllp {
             let _ = mllp.await;
         }

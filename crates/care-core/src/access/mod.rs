@@ -29,6 +29,7 @@ pub use facts::{
 pub use finding::{finding, finding_for_cases};
 pub use involvements::relationship_from;
 pub use roles::{CARE_ROLES, categories_of, has_emergency_right};
+pub use rules::may_review_log;
 pub use settings::{DenialWording, EmergencyOverride, PermissionModel, Settings, UnsafeSettings};
 
 use draft::{Draft, Ruling};

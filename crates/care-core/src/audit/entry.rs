@@ -83,6 +83,9 @@ pub struct Entry {
     /// The visit it belongs to (a digest of the visit id, never the id itself).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub visit: String,
+    /// The reference of the request, as its reader may quote it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub request: String,
     /// Purpose code.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub purpose: String,
@@ -123,6 +126,7 @@ impl Entry {
             organisation: String::new(),
             person: None,
             visit: String::new(),
+            request: String::new(),
             purpose: String::new(),
             reason: String::new(),
             flags: Vec::new(),

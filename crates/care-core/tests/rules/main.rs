@@ -12,6 +12,7 @@ mod access_facts;
 mod access_matrix;
 mod access_properties;
 mod access_reference;
+mod audit_event;
 mod fhir_json;
 mod fhir_mapping;
 mod fhir_samples;

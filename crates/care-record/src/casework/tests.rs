@@ -18,6 +18,7 @@ fn caller(id: &str) -> Caller {
             family_numbers: Vec::new(),
         },
         session: "s".to_owned(),
+        request: String::new(),
     }
 }
 

@@ -57,6 +57,7 @@ fn officer() -> Caller {
             family_numbers: Vec::new(),
         },
         session: "session-1".to_owned(),
+        request: String::new(),
     }
 }
 

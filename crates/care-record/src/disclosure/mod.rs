@@ -13,9 +13,11 @@ mod fhir;
 mod find;
 mod gather;
 mod handles;
+mod log_review;
 mod marks;
 mod own;
 mod patient;
+mod proof;
 mod read;
 mod redact;
 mod refusal;
@@ -39,7 +41,9 @@ pub use disclosed::Disclosed;
 pub use explain::Explained;
 pub use fhir::{FhirAsk, FhirPage, FhirResource};
 pub use find::{Details, Found, FoundPerson, NumberProblem};
+pub use log_review::{LogAsk, LogPage, RecordedEntry};
 pub use own::{OwnCase, OwnPerson, OwnRecord, OwnSource, ProxyStop};
+pub use proof::OwnProof;
 pub use read::{Page, VisitFacts};
 pub use refusal::Refusal;
 pub use visits::{Confirm, ConfirmState, Opened, RecentPerson};
@@ -143,6 +147,7 @@ fn entry(at: Timestamp, act: Act, outcome: Outcome, caller: &Caller) -> Entry {
     entry.who_name.clone_from(&caller.user.name);
     entry.role = caller.user.role.code().to_owned();
     entry.organisation = caller.user.organisation.as_str().to_owned();
+    entry.request.clone_from(&caller.request);
     entry
 }
 

@@ -137,6 +137,7 @@ fn caller(role: Role, organisation: &str, session: &str) -> Caller {
             family_numbers: Vec::new(),
         },
         session: session.to_owned(),
+        request: String::new(),
     }
 }
 

@@ -234,6 +234,11 @@ fn group(entries: Vec<(u64, Entry)>) -> Vec<Vec<(u64, Entry)>> {
     groups
 }
 
+/// Whether an entry stands in the person's list of who looked.
+pub(super) fn shows_somebody(number: u64, entry: &Entry) -> bool {
+    key(number, entry).is_some()
+}
+
 /// What an entry belongs to; `None` for an act that shows nobody anything.
 fn key(number: u64, entry: &Entry) -> Option<String> {
     let hour = entry.at.as_second().div_euclid(3600);

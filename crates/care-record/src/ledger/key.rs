@@ -6,7 +6,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use care_core::audit::LogSigner;
+use care_core::audit::{Cosigner, LogSigner};
 
 /// The key's name in the data directory. Only its owner may read it.
 pub(super) const FILE: &str = "ledger-key";
@@ -39,6 +39,11 @@ impl SigningKey {
         LogSigner::new(&self.name, &self.seed)
     }
 
+    /// The same key as a witness's. A key signs either a log of its own or the logs of others.
+    pub(super) fn cosigner(&self) -> Cosigner {
+        Cosigner::new(&self.name, &self.seed)
+    }
+
     fn to_text(&self) -> String {
         format!("{}\n{}\n", self.name, STANDARD.encode(self.seed))
     }
@@ -53,29 +58,35 @@ impl SigningKey {
 
 /// The key in this directory; a new one where there is none.
 pub(super) fn load_or_make(directory: &Path) -> io::Result<SigningKey> {
-    let path = directory.join(FILE);
-    match fs::read_to_string(&path) {
+    load_or_make_at(&directory.join(FILE), || {
+        let mut random = [0; 4];
+        // A name without these would still be a name.
+        let _ = getrandom::fill(&mut random);
+        let id = random.map(|byte| format!("{byte:02x}")).concat();
+        format!("connect-care/{id}")
+    })
+}
+
+/// The key in this file; a new one of this name where there is none.
+pub(super) fn load_or_make_at(
+    path: &Path,
+    name: impl FnOnce() -> String,
+) -> io::Result<SigningKey> {
+    match fs::read_to_string(path) {
         Ok(text) => SigningKey::parse(&text).ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the file ledger-key is damaged; restore it from a backup",
-            )
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            let words = format!("the file {file} is damaged; restore it from a backup");
+            io::Error::new(io::ErrorKind::InvalidData, words)
         }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(&path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path, name()),
         Err(error) => Err(error),
     }
 }
 
-fn make(path: &Path) -> io::Result<SigningKey> {
-    let mut random = [0; 36];
-    getrandom::fill(&mut random).map_err(|_| io::Error::other("no random bytes were to be had"))?;
+fn make(path: &Path, name: String) -> io::Result<SigningKey> {
     let mut seed = [0; 32];
-    seed.copy_from_slice(&random[4..]);
-    let id: String = random[..4]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let key = SigningKey::new(format!("connect-care/{id}"), seed);
+    getrandom::fill(&mut seed).map_err(|_| io::Error::other("no random bytes were to be had"))?;
+    let key = SigningKey::new(name, seed);
     let mut file = private(path)?;
     file.write_all(key.to_text().as_bytes())?;
     file.sync_all()?;

@@ -4,6 +4,7 @@
 //! It never writes an entry: entries are written by the commit they belong to. It opens no socket:
 //! the faces carry what `Ledger::submission` gives to a witness, and bring back its signature.
 
+mod book;
 mod key;
 mod offline;
 mod proof;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use care_core::audit::{CosignVerifier, Frontier, LogSigner, Submission};
 use jiff::tz::TimeZone;
 
+pub use self::book::WitnessBook;
 pub use self::key::SigningKey;
 pub use self::offline::{Exported, LedgerError, VerifyReport, export, prove, verify};
 pub use self::proof::Proof;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
-use care_core::audit::{Hash, check_proof, inclusion_proof, write_proof};
+use care_core::audit::{Hash, check_proof, inclusion_proof, leaf_hash, write_proof};
 use serde_json::json;
 
 use super::offline::LedgerError;
@@ -29,6 +29,20 @@ pub struct Proof {
 impl Proof {
     /// One file that holds everything needed to check it without us.
     pub fn to_file(&self) -> String {
+        let entry = String::from_utf8_lossy(&self.entry);
+        self.file("entry", &entry)
+    }
+
+    /// The same with the entry's hash in place of the entry: it proves that an entry with this hash
+    /// stands in the log, and says nothing of anybody.
+    pub fn to_file_without_entry(&self) -> String {
+        let hash = leaf_hash(&self.entry)
+            .map(|byte| format!("{byte:02x}"))
+            .concat();
+        self.file("entry_hash", &hash)
+    }
+
+    fn file(&self, name: &str, entry: &str) -> String {
         let how = "Save this file and run: python3 verify.py --proof FILE. The program verify.py and \
                    what it checks are at docs/audit/ of the source of Connect Care; it needs nothing \
                    but Python and does not ask us. Compare the keys below with those published by \
@@ -36,7 +50,7 @@ impl Proof {
         let file = json!({
             "what": "Proof that one entry is in the audit log of Connect Care, unchanged",
             "how_to_check": how,
-            "entry": String::from_utf8_lossy(&self.entry),
+            name: entry,
             "proof": self.text,
             "log_key": self.verifier_key,
             "witness_keys": self.witness_keys,

@@ -124,6 +124,7 @@ fn user(id: &str, role: Role) -> Caller {
             family_numbers: Vec::new(),
         },
         session: "session-1".to_owned(),
+        request: String::new(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! `audit verify` and `audit prove`: the log, checked offline. Neither needs the record to stop.
+//! `audit verify`, `prove` and `export`: the log, checked offline. None needs the record to stop.
+//! `audit witness` signs the logs of others.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +19,24 @@ pub enum AuditCommand {
     /// Prove that one entry is in the log
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care audit prove 1042\n")]
     Prove(ProveArgs),
+    /// Write the log out for another verifier, such as docs/audit/verify.py
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care audit export --to ./log\n  python3 docs/audit/verify.py --log ./log --witness ./demo-data/witness\n")]
+    Export(ExportArgs),
+    /// Sign the checkpoints of other logs, as long as each only grows
+    #[command(
+        before_help = "Examples:\n  connect-care audit witness --data /var/lib/witness --name witness.example.org --log /etc/witness/hospital.key\n"
+    )]
+    Witness(super::witness::WitnessArgs),
+}
+
+/// Where to.
+#[derive(Args)]
+pub struct ExportArgs {
+    /// An empty directory; entries name staff, so keep it as safe as the record
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Which log, against which witness.
@@ -51,6 +70,8 @@ pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
     match command {
         AuditCommand::Verify(args) => verify(&args),
         AuditCommand::Prove(args) => prove(&args),
+        AuditCommand::Export(args) => export(&args),
+        AuditCommand::Witness(args) => super::witness::run(&args),
     }
 }
 
@@ -93,6 +114,24 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+    let config = args.place.configuration()?;
+    super::store::refuse_postgres(&config)?;
+    let written = ledger::export(&config.record.data, &args.to)?;
+    print(&format!(
+        "{} entries written to {}",
+        written.entries,
+        args.to.display()
+    ));
+    if written.unreadable > 0 {
+        print(&format!(
+            "{} are missing or cannot be read; a verifier will say where",
+            written.unreadable
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn prove(args: &ProveArgs) -> anyhow::Result<ExitCode> {

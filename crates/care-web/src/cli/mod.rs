@@ -16,6 +16,7 @@ mod settings;
 mod store;
 mod token;
 mod validate;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -53,7 +53,9 @@ fn resource(name: &str) -> serde_json::Value {
         "versioning": "versioned",
         "updateCreate": true,
     });
-    let search = if name == "Patient" {
+    let search = if name == super::audit::TYPE {
+        super::audit::parameters()
+    } else if name == "Patient" {
         json!([{ "name": "identifier", "type": "token", "documentation": "NHS number, by POST to _search only" }])
     } else {
         json!([{ "name": "patient", "type": "reference", "documentation": "Required" }])

@@ -1,5 +1,6 @@
 //! The FHIR RESTful API: what the same person may see as on the pages, and what systems may send.
 
+mod audit;
 mod metadata;
 mod read;
 

@@ -16,7 +16,7 @@ use crate::signin::tokens::PersonClaims;
 use crate::state::Shared;
 
 /// The most items on one page, whatever `_count` asks.
-const MOST_ITEMS: usize = 1000;
+pub(super) const MOST_ITEMS: usize = 1000;
 
 /// `GET /fhir/R4/{type}/{id}`.
 pub async fn read(
@@ -26,6 +26,9 @@ pub async fn read(
 ) -> Result<Response, ApiProblem> {
     let (caller, ask) = person(who)?;
     let kind = type_of(&kind)?;
+    if kind.name() == super::audit::TYPE {
+        return super::audit::read(&state, caller, ask, &id).await;
+    }
     let disclosure = state.record.disclosure();
     let found = crate::blocking(move || disclosure.fhir_read(&caller, &ask, kind, &id)).await?;
     Ok(resource(found.map_err(problem)?))
@@ -40,6 +43,10 @@ pub async fn search(
 ) -> Result<Response, ApiProblem> {
     let (caller, ask) = person(who)?;
     let kind = type_of(&kind)?;
+    if kind.name() == super::audit::TYPE {
+        return super::audit::search(&state, caller, ask, query.as_deref().unwrap_or_default())
+            .await;
+    }
     let query = Query::read(query.as_deref().unwrap_or_default(), &state)?;
     let Some(patient) = query.patient.clone() else {
         return Err(Problem::invalid(
@@ -212,7 +219,7 @@ fn bundle(
     out
 }
 
-fn fhir_json(body: Vec<u8>) -> Response {
+pub(super) fn fhir_json(body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/fhir+json")], body).into_response()
 }
 
@@ -269,7 +276,7 @@ fn ask(stated: PersonClaims) -> Result<FhirAsk, ApiProblem> {
 }
 
 /// Hidden and absent read the same.
-fn problem(error: DisclosureError) -> Problem {
+pub(super) fn problem(error: DisclosureError) -> Problem {
     match error {
         DisclosureError::Refused(refusal) => refused(&refusal),
         DisclosureError::NotThere | DisclosureError::VisitEnded => Problem::new(

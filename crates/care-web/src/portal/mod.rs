@@ -7,6 +7,7 @@ mod choices;
 mod drafts;
 mod looked;
 mod own;
+mod proof;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Query, State};
@@ -39,6 +40,7 @@ pub fn router() -> Router<Shared> {
             "/me/who-looked/{entry}",
             get(looked::not_recognised).post(looked::report),
         )
+        .route("/me/who-looked/{entry}/proof", get(proof::download))
         .route("/me/choices", get(choices::history))
         .route(
             "/me/choices/call",

@@ -25,6 +25,7 @@ use super::provider::Provider;
 use super::tokens::Tokens;
 use crate::problem::Problem;
 use crate::state::{AppState, Shared};
+use crate::telemetry::PageContext;
 
 /// A signed-in user, for one request. As an extractor it sends anybody else to the sign-in page.
 #[derive(Debug, Clone)]
@@ -56,6 +57,7 @@ impl Session {
         Caller {
             user: self.user.clone(),
             session: self.digest.clone(),
+            request: PageContext::current().request_id,
         }
     }
 

@@ -23,6 +23,7 @@ use super::session::{digest_of, random_text};
 use crate::config::Config;
 use crate::problem::{ApiProblem, Problem};
 use crate::state::{AppState, Shared};
+use crate::telemetry::PageContext;
 
 /// The longest life of an assertion, in seconds (SMART: five minutes).
 const ASSERTION_SECONDS: i64 = 300;
@@ -441,6 +442,7 @@ fn bearer(state: &AppState, claims: AccessClaims, token: &str) -> Option<Bearer>
     let caller = Caller {
         user,
         session: digest_of(token),
+        request: PageContext::current().request_id,
     };
     Some(Bearer::Person {
         caller,

@@ -9,6 +9,7 @@ mod mandates;
 mod own_record;
 mod permission;
 mod purpose;
+pub use purpose::may_review_log;
 mod relationship;
 mod restricted;
 mod sensitivity;

@@ -25,6 +25,11 @@ pub(super) fn look(facts: &Facts, _: &Settings, draft: &mut Draft) -> Ruling {
     }
 }
 
+/// Whether the role may review the access log: the same rule where no one person is asked about.
+pub fn may_review_log(role: Role, purpose: Option<Purpose>) -> bool {
+    purpose == Some(Purpose::AuditReview) && may(role, Purpose::AuditReview)
+}
+
 /// Whether the role may ask for this purpose at all.
 fn may(role: Role, purpose: Purpose) -> bool {
     match purpose {

@@ -162,6 +162,7 @@ pub fn code_of(act: Act) -> &'static str {
         Act::Search => "search",
         Act::Print => "print",
         Act::ApiRead => "api-read",
+        Act::Disclose => "disclose",
         Act::Receive => "receive",
         Act::Refuse => "refuse",
         Act::Identity => "identity",

@@ -14,6 +14,7 @@ mod identity;
 mod intake;
 mod jobs;
 pub mod ledger;
+mod messages;
 pub mod operations;
 mod opt_out_check;
 mod proxies;
@@ -36,10 +37,10 @@ pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
 pub use disclosure::{
     CasePerson, ChoiceTold, Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError,
-    Explained, FhirAsk, FhirPage, FhirResource, Found, FoundPerson, Ground, Look, LookKind,
-    MyAccess, MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnPerson, OwnRecord,
-    OwnSource, Page, ProxyStop, RecentPerson, Refusal, Simulation, Stated, Stopped, VisitFacts,
-    Why,
+    Explained, FhirAsk, FhirPage, FhirResource, Found, FoundPerson, Ground, HeldLook, Look,
+    LookKind, MyAccess, MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnLetters, OwnPerson,
+    OwnRecord, OwnRequest, OwnSource, Page, ProxyStop, RecentPerson, Refusal, Simulation, Stated,
+    Stopped, VisitFacts, Why,
 };
 pub use disclosure::{LogAsk, LogPage, OwnProof, RecordedEntry};
 pub use identity::{Identity, IdentityDecision, IdentityError};
@@ -48,6 +49,7 @@ pub use intake::{
     Intake, ReplayError, Senders, V2Answer, V2Delivery,
 };
 pub use ledger::Ledger;
+pub use messages::{Message, MessageError, MessageState, Messages, OwnSettings};
 pub use operations::Operations;
 pub use opt_out_check::{
     Alarm, AlarmKind, CheckMethod, CheckResult, CheckRow, CheckState, ListRow, ListState,

@@ -332,6 +332,11 @@ impl Record {
         crate::Casework::new(self.inner.store.clone(), self.inner.clock.clone())
     }
 
+    /// Messages to people, and how they want them.
+    pub fn messages(&self) -> crate::Messages {
+        crate::Messages::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
     /// Who acts for whom.
     pub fn proxies(&self) -> crate::Proxies {
         crate::Proxies::new(self.inner.clone())

@@ -55,6 +55,20 @@ pub fn explain_recorded(
     ))
 }
 
+/// The short sentences of the person's own log for a decision whose facts [`record`] wrote: see
+/// [`super::told_to_the_person`].
+///
+/// Errors: as [`evaluate`]'s.
+pub fn told_recorded(text: &str) -> Result<String, EvaluateError> {
+    let (facts, settings) = read_one(text, |node| {
+        Ok((facts(node)?, settings(&node.member("deployment_policy")?)?))
+    })?;
+    Ok(super::told_to_the_person(
+        &decide(&facts, &settings),
+        &facts,
+    ))
+}
+
 #[derive(Serialize)]
 struct Answer {
     decision: &'static str,

@@ -17,6 +17,7 @@ mod roles;
 mod rules;
 mod settings;
 pub mod simulator;
+mod told;
 
 pub use decision::{
     Decision, Flag, Outcome, POLICY_VERSION, Reason, Step, Trace, View, release_view,
@@ -31,6 +32,7 @@ pub use involvements::relationship_from;
 pub use roles::{CARE_ROLES, categories_of, has_emergency_right};
 pub use rules::may_review_log;
 pub use settings::{DenialWording, EmergencyOverride, PermissionModel, Settings, UnsafeSettings};
+pub use told::told_to_the_person;
 
 use draft::{Draft, Ruling};
 

@@ -28,6 +28,9 @@ pub enum Act {
     Print,
     /// Reading by the FHIR API.
     ApiRead,
+    /// Information about the person was given to somebody outside their care: a disclosure that was
+    /// decided, or an extract. One entry for each person it is about.
+    Disclose,
     /// A delivery from a feed was kept.
     Receive,
     /// A delivery was refused.

@@ -11,7 +11,7 @@ use super::gather::has_flag;
 use super::{Answer, Disclosed, Disclosure, DisclosureError, Refusal, entry, handles};
 use crate::caller::Caller;
 use crate::identity::{NHS_NUMBER, PROVISIONAL, RESTRICTED};
-use crate::store::{Change, DetailsQuery};
+use crate::store::{Change, Commit, DetailsQuery};
 
 const SEARCH_MINUTES: i64 = 30;
 /// More matches than this are too many to choose from safely (screen C4).
@@ -211,13 +211,25 @@ impl Disclosure {
         mark_alike(&mut people);
         let mut entry = entry(self.now(), Act::Find, Outcome::Success, caller);
         entry.page = "search-results".to_owned();
-        entry.items = shown;
+        // Each person whose name was shown reads of it in their own log.
+        let told = |text: &String| {
+            let mut one = entry.clone();
+            one.person = PersonId::parse(text).ok();
+            one
+        };
+        let more_entries = shown.iter().map(told).collect();
+        entry.items.clone_from(&shown);
         let found = Found {
             people,
             too_many: kept.too_many,
             details: kept.details,
         };
-        self.disclose(changes, entry, found)
+        let committed = self.inner.store.commit(Commit {
+            changes,
+            entry,
+            more_entries,
+        })?;
+        Ok(Disclosed::after(committed.entry, found))
     }
 
     /// Refuses, with an entry, a role that may not look for people.

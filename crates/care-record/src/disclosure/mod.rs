@@ -13,9 +13,15 @@ mod fhir;
 mod find;
 mod gather;
 mod handles;
+mod holds;
 mod log_review;
+mod looks;
 mod marks;
+mod not_opened;
 mod own;
+mod own_letters;
+#[cfg(test)]
+mod own_tests;
 mod patient;
 mod proof;
 mod read;
@@ -41,8 +47,16 @@ pub use disclosed::Disclosed;
 pub use explain::Explained;
 pub use fhir::{FhirAsk, FhirPage, FhirResource};
 pub use find::{Details, Found, FoundPerson, NumberProblem};
+pub(crate) use holds::HELD_LOOKS;
+pub use holds::HeldLook;
+#[allow(
+    unused_imports,
+    reason = "the rooms of disclosures and extracts write it"
+)]
+pub(crate) use looks::Given;
 pub use log_review::{LogAsk, LogPage, RecordedEntry};
 pub use own::{OwnCase, OwnPerson, OwnRecord, OwnSource, ProxyStop};
+pub use own_letters::{OwnLetters, OwnRequest};
 pub use proof::OwnProof;
 pub use read::{Page, VisitFacts};
 pub use refusal::Refusal;

@@ -89,6 +89,10 @@ pub enum OwnCase {
     NotRecognised(u64),
     /// "Please call me about my choice."
     CallAboutChoice,
+    /// A copy that we make or send: paper, braille, audio.
+    Copy,
+    /// Somebody shall act for the person, or asks to act for somebody.
+    Proxy,
 }
 
 /// A person who asks us something is answered within this time.
@@ -130,6 +134,8 @@ impl Disclosure {
                 ("not-recognised", detail)
             }
             OwnCase::CallAboutChoice => ("call-about-choice", serde_json::json!({})),
+            OwnCase::Copy => ("copy-request", serde_json::json!({})),
+            OwnCase::Proxy => ("proxy-request", serde_json::json!({})),
         };
         detail["reference"] = reference.clone().into();
         detail["said"] = said.into();

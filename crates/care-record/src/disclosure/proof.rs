@@ -2,7 +2,7 @@
 //!
 //! Only entries the person is shown have one: what is held back from their list is held back here.
 
-use super::who_looked::shows_somebody;
+use super::looks::shows_somebody;
 use super::{Answer, Disclosed, Disclosure, DisclosureError};
 use crate::Ledger;
 use crate::caller::Caller;

@@ -14,9 +14,9 @@ use jiff::{Timestamp, ToSpan};
 
 const AMARA: &str = "9990000018";
 
-struct World {
-    record: Record,
-    clock: Arc<FixedClock>,
+pub(super) struct World {
+    pub(super) record: Record,
+    pub(super) clock: Arc<FixedClock>,
     _directory: tempfile::TempDir,
 }
 
@@ -24,7 +24,7 @@ fn ods(code: &str) -> OdsCode {
     OdsCode::parse(code).expect("a code")
 }
 
-fn start() -> Timestamp {
+pub(super) fn start() -> Timestamp {
     "2026-11-23T10:00:00Z".parse().expect("a time")
 }
 
@@ -49,7 +49,7 @@ fn source(code: &str, kind: OrganisationKind, feed: &str) -> Source {
 
 impl World {
     /// Amara is registered with the practice, admitted to the trust, and has a blood count there.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(FixedClock::at(start()));
         let sources = vec![
@@ -74,11 +74,39 @@ impl World {
         world
     }
 
-    fn send(&self, control_id: &str, kind: &str, segments: &[&str]) {
+    pub(super) fn send(&self, control_id: &str, kind: &str, segments: &[&str]) {
         self.send_about(AMARA, "", control_id, kind, segments);
     }
 
-    fn send_about(&self, number: &str, pd1: &str, id: &str, kind: &str, segments: &[&str]) {
+    /// A message of another source about Amara.
+    pub(super) fn send_to(&self, source: &str, id: &str, kind: &str, segments: &[&str]) {
+        let mut text = format!(
+            "MSH|^~\\&|PAS|{source}|CC|CC|20261123095900||{kind}|{id}|P|2.4\r\
+             EVN||20261123095900\r\
+             PID|1||{AMARA}^^^NHS^NH||OSEI^AMARA^^^MRS||19450714|F\r"
+        );
+        for segment in segments {
+            text.push_str(segment);
+            text.push('\r');
+        }
+        let answer = self.record.intake().receive_v2(&V2Delivery {
+            feed: "feed-community",
+            peer: None,
+            bytes: text.as_bytes(),
+            senders: &Senders::default(),
+        });
+        let ack = String::from_utf8_lossy(&answer.acknowledgement).into_owned();
+        assert!(ack.contains("MSA|AA"), "{ack}");
+    }
+
+    pub(super) fn send_about(
+        &self,
+        number: &str,
+        pd1: &str,
+        id: &str,
+        kind: &str,
+        segments: &[&str],
+    ) {
         let mut text = format!(
             "MSH|^~\\&|PAS|X9T01|CC|CC|20261123095900||{kind}|{id}|P|2.4\r\
              EVN||20261123095900\r\
@@ -99,12 +127,12 @@ impl World {
         assert!(ack.contains("MSA|AA"), "{ack}");
     }
 
-    fn door(&self) -> Disclosure {
+    pub(super) fn door(&self) -> Disclosure {
         self.record.disclosure()
     }
 
     /// Every entry of the log, in order.
-    fn entries(&self) -> Vec<Entry> {
+    pub(super) fn entries(&self) -> Vec<Entry> {
         let store = &self.record.inner().store;
         let bytes = store.entries(0, 1_000).expect("the log");
         bytes
@@ -113,19 +141,19 @@ impl World {
             .collect()
     }
 
-    fn last(&self) -> Entry {
+    pub(super) fn last(&self) -> Entry {
         self.entries().pop().expect("an entry")
     }
 }
 
 const PD1: &str = "PD1|||RIVERSIDE^^X9P01";
 const PV1: &str = "PV1|1|I|WARD 5||||||||||||||||V100|||||||||||||||||||||||||20261122090000";
-const AL1: &str = "AL1|1|DA|91936005^Allergy to penicillin^SCT|SV|Rash";
+pub(super) const AL1: &str = "AL1|1|DA|91936005^Allergy to penicillin^SCT|SV|Rash";
 const OBR: &str =
     "OBR|1||L1|FBC^Full blood count^LOCAL|||20261122100000|||||||||||||||20261122110000|||F";
 const OBX: &str = "OBX|1|NM|HB^Haemoglobin^LOCAL||101|g/L|115-165|L|||F";
 
-fn caller(role: Role, organisation: &str, session: &str) -> Caller {
+pub(super) fn caller(role: Role, organisation: &str, session: &str) -> Caller {
     Caller {
         user: User {
             id: format!("{}-at-{organisation}", role.code()),
@@ -141,11 +169,11 @@ fn caller(role: Role, organisation: &str, session: &str) -> Caller {
     }
 }
 
-fn nurse() -> Caller {
+pub(super) fn nurse() -> Caller {
     caller(Role::HospitalNurse, "X9T01", "session-1")
 }
 
-fn choose(world: &World, caller: &Caller) -> String {
+pub(super) fn choose(world: &World, caller: &Caller) -> String {
     let found = world
         .door()
         .find_by_number(caller, "999 000 0018")
@@ -153,7 +181,7 @@ fn choose(world: &World, caller: &Caller) -> String {
     found.expect("a number").into_inner().expect("one person")
 }
 
-fn open(world: &World, caller: &Caller, why: &Why) -> Result<Opened, Refusal> {
+pub(super) fn open(world: &World, caller: &Caller, why: &Why) -> Result<Opened, Refusal> {
     let choice = choose(world, caller);
     match world.door().open(caller, &choice, why) {
         Ok(opened) => Ok(opened.into_inner()),
@@ -518,7 +546,7 @@ fn nothing_is_shown_when_its_entry_cannot_be_written() {
     assert!(matches!(answer, Err(DisclosureError::Unavailable(_))));
 }
 
-fn amara() -> Caller {
+pub(super) fn amara() -> Caller {
     let mut caller = caller(Role::Patient, "X9P01", "session-own");
     caller.user.own_number = care_core::vocabulary::NhsNumber::parse(AMARA).ok();
     caller
@@ -537,9 +565,11 @@ fn the_person_sees_who_looked_at_what_and_why_at_once_and_nobody_else_sees_it() 
     assert_eq!(look.place, "X9T01 full name");
     assert_eq!(
         look.why,
-        "A hospital nurse at X9T01 full name saw your name and birth date and your allergies \
-         because you are an inpatient there and you gave permission."
+        "You were staying in hospital there. You gave permission."
     );
+    assert_eq!(look.seen, ["your name and birth date", "your allergies"]);
+    // Finding her and opening her record is one look.
+    assert_eq!(looks.len(), 1, "{looks:?}");
     assert!(!look.printed && !look.own);
     // The looking is an entry too, marked as the person's own.
     assert_eq!(world.last().page, "own who-looked");
@@ -567,8 +597,7 @@ fn a_refused_attempt_is_told_with_its_reason_and_one_who_objected_still_sees_the
         .expect("the attempt");
     assert_eq!(
         look.why,
-        "A hospital nurse at X9T01 full name asked to see your record and could not, because you \
-         chose not to share it."
+        "They could not open it. You chose not to share it."
     );
     let made = world.door().choices_made(&amara()).expect("told");
     assert_eq!(

@@ -199,6 +199,9 @@ impl Disclosure {
             },
         ];
         changes.extend(self.remember(caller, gathered.person, why, &asked.permission)?);
+        if emergency {
+            changes.extend(self.emergency_message(gathered.person, &entry.visit)?);
+        }
         let emergency_until =
             emergency.then(|| Timestamp::from_millisecond(visit.ends_ms).unwrap_or(now));
         self.disclose(

@@ -46,6 +46,8 @@ fn row(look: &Look, names: bool) -> Row {
         LookKind::Found => "Found your name, did not open your record",
         LookKind::Refused => "Tried to open your record and could not",
         LookKind::System => "A computer system took a copy",
+        LookKind::Given => "Information about you was given to them",
+        LookKind::NotOpened => "Your record was not opened at this visit",
     };
     let seen = match look.kind {
         LookKind::Opened | LookKind::System if !look.own => look.seen.join(", "),

@@ -19,6 +19,7 @@ pub mod operations;
 mod opt_out_check;
 mod proxies;
 mod record;
+mod reviews;
 mod sessions;
 mod staff;
 mod store;
@@ -61,6 +62,10 @@ pub use proxies::{
     ProxyRelationship, ProxyRights,
 };
 pub use record::{Engine, OpenError, Options, Record};
+pub use reviews::{
+    Action, Asked, Bulk, Evidence, Minute, ReviewPage, ReviewRow, Reviews, ReviewsError,
+    StaffMember,
+};
 pub use sessions::{SessionError, SessionRecord, Sessions};
 pub use staff::{
     By, GroupDetails, ImportProblem, ImportReport, ImportRow, Staff, StaffError, StaffGroup,

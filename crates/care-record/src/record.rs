@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use crate::jobs::Rounds;
 use crate::ledger::{self, Around, Ledger, Log, Publication, SigningKey};
 use crate::operations::Operations;
+use crate::reviews::watch::Watch;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::connection::ConnectError;
 use crate::store::sqlite::connection::{self, FileHeader};
@@ -65,6 +66,8 @@ pub struct Options {
     pub group_roles: Vec<(String, crate::StaffRole)>,
     /// What the deployment decided about the check for national data opt-outs.
     pub opt_out: crate::OptOutSettings,
+    /// The settings of the rules that say which looks are looked at again.
+    pub review: care_core::review::Settings,
     /// Bytes held back for the audit entries of reads when the disk is full. 0: none.
     pub reserve_bytes: u64,
 }
@@ -84,6 +87,7 @@ impl Options {
             settings: Settings::default(),
             proxies: crate::ProxyPolicy::default(),
             signing_key: None,
+            review: care_core::review::Settings::default(),
             group_roles: Vec::new(),
             opt_out: crate::OptOutSettings::default(),
             reserve_bytes: Tuning::default().reserve_bytes,
@@ -193,6 +197,8 @@ pub(crate) struct Inner {
     pub staff: crate::Staff,
     /// What the deployment decided about parents and young people.
     pub proxies: crate::ProxyPolicy,
+    /// The settings of the review rules.
+    pub review: care_core::review::Settings,
     /// The engine itself, for upkeep.
     pub engine: Arc<dyn Upkeep>,
     /// The audit log's signed states.
@@ -200,6 +206,7 @@ pub(crate) struct Inner {
     /// Where it all lies.
     pub data_directory: PathBuf,
     rounds: Rounds,
+    watch: Watch,
     /// Held as long as anything of the record is.
     _lock: File,
 }
@@ -207,6 +214,7 @@ pub(crate) struct Inner {
 impl Inner {
     /// Closing a second time does nothing.
     fn close(&self) {
+        self.watch.stop();
         self.rounds.stop();
         match self.log.checkpoint() {
             Ok(_) | Err(StoreError::Closed) => {}
@@ -262,6 +270,12 @@ impl Record {
             crate::Staff::open(engine.clone(), options.clock.clone(), &options.group_roles)?;
         let rounds = Rounds::start(engine.clone(), log.clone(), options.clock.clone());
         let rounds = rounds.map_err(|error| OpenError::Engine(Box::new(error)))?;
+        let watch = Watch::start(
+            engine.clone(),
+            options.clock.clone(),
+            options.review.clone(),
+        );
+        let watch = watch.map_err(|error| OpenError::Engine(Box::new(error)))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 intake,
@@ -270,12 +284,14 @@ impl Record {
                 clock: options.clock,
                 directory: options.registry,
                 settings: options.settings,
+                review: options.review,
                 staff,
                 proxies: options.proxies,
                 engine,
                 log,
                 data_directory: options.directory,
                 rounds,
+                watch,
                 _lock: lock,
             }),
         })
@@ -345,6 +361,11 @@ impl Record {
     /// The check for national data opt-outs.
     pub fn opt_out_check(&self) -> crate::OptOutChecks {
         self.inner.opt_out.clone()
+    }
+
+    /// Looks at records that somebody looks at again.
+    pub fn reviews(&self) -> crate::Reviews {
+        crate::Reviews::new(self.inner.clone())
     }
 
     /// What a person must look at.

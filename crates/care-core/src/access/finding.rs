@@ -45,3 +45,15 @@ fn who_they_are(address_protected: bool) -> View {
         registered_practice: false,
     }
 }
+
+/// The view of somebody who works on a case about a person: who the person is, so that the right one
+/// is looked for, and nothing else. Never where they are.
+pub fn naming() -> View {
+    View {
+        categories: CategorySet::EMPTY.with(Category::Demographics),
+        sensitivities: [Sensitivity::Normal].into_iter().collect(),
+        hide_gp_sourced: false,
+        hidden_sources: Vec::new(),
+        registered_practice: false,
+    }
+}

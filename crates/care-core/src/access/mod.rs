@@ -27,7 +27,7 @@ pub use facts::{
     BreakGlass, Capacity, Choice, ChoiceState, ChoiceStatus, Facts, Justification, Life,
     OrganisationCode, Origin, Patient, Permission, Relationship, User, Warrant,
 };
-pub use finding::{finding, finding_for_cases};
+pub use finding::{finding, finding_for_cases, naming};
 pub use involvements::relationship_from;
 pub use roles::{CARE_ROLES, categories_of, has_emergency_right};
 pub use rules::may_review_log;

@@ -52,7 +52,7 @@ impl Gathered {
 
 impl Disclosure {
     /// The person who answers, joins followed, with everything known of all who were joined.
-    pub(super) fn answering(&self, person: PersonId) -> Answer<(PersonId, PersonRow)> {
+    pub(crate) fn answering(&self, person: PersonId) -> Answer<(PersonId, PersonRow)> {
         let found = identity::answering(&*self.inner.store, person)?;
         found
             .map(|one| (one.person, one.row))
@@ -117,6 +117,14 @@ impl Disclosure {
             Some(view) => self.known_under(&view, person, row),
             None => Ok(Demographics::default()),
         }
+    }
+
+    /// Who the person is, for somebody who works on a case about them: never where they are.
+    pub(crate) fn named(&self, person: PersonId) -> Answer<Demographics> {
+        let (person, row) = self.answering(person)?;
+        let mut known = self.known_under(&access::naming(), person, &row)?;
+        super::redact::demographics(&mut known);
+        Ok(known)
     }
 
     /// Who the person is, under a view of who people are.

@@ -11,7 +11,7 @@ mod disclosed;
 mod explain;
 mod fhir;
 mod find;
-mod gather;
+pub(crate) mod gather;
 mod handles;
 mod holds;
 mod log_review;

@@ -13,9 +13,9 @@ use crate::casework::{self, NewCase};
 use crate::store::Change;
 
 /// Keeps from opening a case twice for one visit.
-const SPACE: &str = "reviewed";
+pub(crate) const SPACE: &str = "reviewed";
 /// Longer than any visit lasts.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(48);
+pub(crate) const REMEMBERED: SignedDuration = SignedDuration::from_hours(48);
 
 impl Disclosure {
     /// The changes that open a review of what this entry records; none where none is asked for, or

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::caller::User;
 use crate::clock::Clock;
+use crate::reviews::staff;
 use crate::store::{Change, Commit, Store, StoreError};
 
 const SESSIONS: &str = "session";
@@ -75,8 +76,9 @@ impl Sessions {
             value: Some(value),
             expires_ms: session.until.as_millisecond(),
         };
+        let known = staff::remember(&*self.store, user, self.clock.now())?;
         self.commit(
-            vec![keep],
+            std::iter::once(keep).chain(known).collect(),
             self.entry(Act::SignIn, Outcome::Success, user, how),
         )
     }

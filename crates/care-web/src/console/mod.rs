@@ -8,11 +8,12 @@ pub mod extracts;
 mod guard;
 mod home;
 mod list;
+mod review;
 mod words;
 
 use axum::Router;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use care_record::CaseworkError;
 use minijinja::{Value, context};
 use serde::Serialize;
@@ -31,6 +32,14 @@ use crate::state::Shared;
 pub fn router() -> Router<Shared> {
     Router::new()
         .route("/ig", get(home::home))
+        .route("/ig/review", get(review::queue))
+        .route("/ig/review.csv", get(review::file))
+        .route("/ig/review/close", post(review::close))
+        .route("/ig/review/{number}", get(review::one).post(review::decide))
+        .route(
+            "/staff/questions",
+            get(review::questions).post(review::answer),
+        )
         .merge(choices::router())
         .merge(extracts::router())
 }
@@ -46,6 +55,7 @@ struct Place {
 /// The console's pages, in the order of its navigation: code, title, address, who may go there.
 const PLACES: &[(&str, &str, &str, guard::Roles)] = &[
     ("ig-home", "Home", "/ig", guard::CASES),
+    ("ig-review", "Access review", "/ig/review", guard::CASES),
     ("ig-choices", "Choices", "/ig/choices", choices::ROLES),
     ("ig-extracts", "Extracts", "/ig/extracts", extracts::ROLES),
 ];

@@ -66,6 +66,8 @@ pub struct Options {
     pub group_roles: Vec<(String, crate::StaffRole)>,
     /// What the deployment decided about the check for national data opt-outs.
     pub opt_out: crate::OptOutSettings,
+    /// Follow the log and open cases for looks that a rule of review speaks of. Off for measuring only.
+    pub watch: bool,
     /// The settings of the rules that say which looks are looked at again.
     pub review: care_core::review::Settings,
     /// Bytes held back for the audit entries of reads when the disk is full. 0: none.
@@ -87,6 +89,7 @@ impl Options {
             settings: Settings::default(),
             proxies: crate::ProxyPolicy::default(),
             signing_key: None,
+            watch: true,
             review: care_core::review::Settings::default(),
             group_roles: Vec::new(),
             opt_out: crate::OptOutSettings::default(),
@@ -199,6 +202,8 @@ pub(crate) struct Inner {
     pub proxies: crate::ProxyPolicy,
     /// The settings of the review rules.
     pub review: care_core::review::Settings,
+    /// NHS numbers that users tried.
+    pub tries: crate::disclosure::tries::Tries,
     /// The engine itself, for upkeep.
     pub engine: Arc<dyn Upkeep>,
     /// The audit log's signed states.
@@ -206,7 +211,7 @@ pub(crate) struct Inner {
     /// Where it all lies.
     pub data_directory: PathBuf,
     rounds: Rounds,
-    watch: Watch,
+    watch: Option<Watch>,
     /// Held as long as anything of the record is.
     _lock: File,
 }
@@ -214,7 +219,9 @@ pub(crate) struct Inner {
 impl Inner {
     /// Closing a second time does nothing.
     fn close(&self) {
-        self.watch.stop();
+        if let Some(watch) = &self.watch {
+            watch.stop();
+        }
         self.rounds.stop();
         match self.log.checkpoint() {
             Ok(_) | Err(StoreError::Closed) => {}
@@ -270,12 +277,13 @@ impl Record {
             crate::Staff::open(engine.clone(), options.clock.clone(), &options.group_roles)?;
         let rounds = Rounds::start(engine.clone(), log.clone(), options.clock.clone());
         let rounds = rounds.map_err(|error| OpenError::Engine(Box::new(error)))?;
-        let watch = Watch::start(
-            engine.clone(),
-            options.clock.clone(),
-            options.review.clone(),
-        );
-        let watch = watch.map_err(|error| OpenError::Engine(Box::new(error)))?;
+        let watch = if options.watch {
+            let (store, clock) = (engine.clone(), options.clock.clone());
+            let watch = Watch::start(store, clock, options.review.clone());
+            Some(watch.map_err(|error| OpenError::Engine(Box::new(error)))?)
+        } else {
+            None
+        };
         Ok(Self {
             inner: Arc::new(Inner {
                 intake,
@@ -285,6 +293,7 @@ impl Record {
                 directory: options.registry,
                 settings: options.settings,
                 review: options.review,
+                tries: Default::default(),
                 staff,
                 proxies: options.proxies,
                 engine,

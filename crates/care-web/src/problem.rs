@@ -64,6 +64,19 @@ impl Problem {
         }
     }
 
+    /// Too much was tried; it may be tried again after so many minutes.
+    pub fn too_many(text: impl Into<String>, minutes: u32) -> Self {
+        Self {
+            retry_seconds: Some(minutes.saturating_mul(60)),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "throttled",
+                "Too many tries",
+                text,
+            )
+        }
+    }
+
     /// The request cannot be used as it is.
     pub fn invalid(title: impl Into<String>, text: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid", title, text)

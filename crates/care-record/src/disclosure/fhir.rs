@@ -56,6 +56,7 @@ impl Disclosure {
         ask: &FhirAsk,
         number: NhsNumber,
     ) -> Answer<Disclosed<Option<FhirResource>>> {
+        self.may_try(caller)?;
         let permitted = ask.only_person.is_none_or(|only| only == number);
         let holder = if permitted {
             self.holder(number)?
@@ -66,7 +67,9 @@ impl Disclosure {
             let mut entry = entry(self.now(), Act::ApiRead, Outcome::Success, caller);
             entry.page = "GET Patient?identifier".to_owned();
             entry.detail = "none found".to_owned();
-            return self.disclose(Vec::new(), entry, None);
+            // A system reads many people it knows; only numbers of nobody are counted.
+            let changes = self.tried(caller, &entry, false)?;
+            return self.disclose(changes, entry, None);
         };
         match self.fhir_patient(caller, ask, &person.to_string()) {
             Ok(found) => {

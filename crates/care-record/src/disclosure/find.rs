@@ -94,6 +94,7 @@ impl Disclosure {
         text: &str,
     ) -> Answer<Result<Disclosed<Option<String>>, NumberProblem>> {
         self.may_find(caller)?;
+        self.may_try(caller)?;
         let number = match NhsNumber::parse(text) {
             Ok(number) => number,
             Err(NhsNumberError::NotTenDigits) => return Ok(Err(NumberProblem::NotTenDigits)),
@@ -109,8 +110,9 @@ impl Disclosure {
             "none found"
         }
         .to_owned();
+        let mut changes = self.tried(caller, &entry, person.is_some())?;
         let Some(person) = person else {
-            return self.disclose(Vec::new(), entry, None).map(Ok);
+            return self.disclose(changes, entry, None).map(Ok);
         };
         let choice = KeptChoice {
             session: caller.session.clone(),
@@ -119,7 +121,8 @@ impl Disclosure {
             typed_number: Some(number.digits()),
         };
         let (handle, change) = self.keep_choice(&choice)?;
-        self.disclose(vec![change], entry, Some(handle)).map(Ok)
+        changes.push(change);
+        self.disclose(changes, entry, Some(handle)).map(Ok)
     }
 
     /// Looks for details; the result is kept under the handle that comes back.

@@ -30,6 +30,7 @@ mod refusal;
 pub(crate) mod review;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tries;
 mod visits;
 mod who_looked;
 
@@ -87,6 +88,12 @@ pub enum DisclosureError {
     /// The visit ended, or the rules no longer allow it.
     #[error("the time in this record has ended; open it again if it is still needed")]
     VisitEnded,
+    /// The user tried too many NHS numbers; nothing is looked for until then.
+    #[error("too many NHS numbers were tried; wait {minutes} minutes")]
+    TooManyTries {
+        /// Minutes to wait.
+        minutes: u32,
+    },
     /// What was asked cannot be meant.
     #[error("{0}")]
     Unclear(&'static str),

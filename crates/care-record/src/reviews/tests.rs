@@ -46,6 +46,7 @@ impl World {
         let record = Record::open(Options {
             clock: clock.clone(),
             reserve_bytes: 0,
+            watch: false,
             ..Options::new(directory.path())
         })
         .expect("opens");

@@ -285,6 +285,10 @@ pub(super) fn problem(error: DisclosureError) -> Problem {
             "Not available through Connect Care",
             "Nothing is there under this address for this token. Find the person again, and check what the token is for.",
         ),
+        DisclosureError::TooManyTries { minutes } => Problem::too_many(
+            "Many NHS numbers of nobody were asked for in the last hour. Ask only for people you know of.",
+            minutes,
+        ),
         DisclosureError::Unclear(what) => {
             Problem::invalid("The request cannot be understood", what)
         }

@@ -14,6 +14,7 @@ mod provider;
 mod session;
 mod standing;
 mod step_up;
+mod throttle;
 pub mod tokens;
 
 use axum::Router;

@@ -26,6 +26,7 @@ use serde_json::{Map, Value};
 use super::claims::{self, Identity};
 use super::provider::{OnTheWay, ProviderError, provider_down};
 use super::session::{cookie, digest_of, is_own_path, random_text};
+use super::throttle::Place;
 use super::{choosing, guard};
 use crate::problem::Problem;
 use crate::state::{AppState, Shared};
@@ -180,11 +181,23 @@ struct Arrived {
 /// `GET /staff/login/callback`: back from the identity provider.
 pub async fn callback(
     State(state): State<Shared>,
+    Place(place): Place,
     headers: HeaderMap,
     Query(answer): Query<Answer>,
 ) -> Result<Response, Problem> {
+    let now = state.clock.now();
+    state.signin.throttle.check(&place, now)?;
     let result = arrive(&state, &headers, answer).await;
+    if result.is_ok() {
+        state.signin.throttle.worked(&place);
+    }
     if let Err(Refused(why)) = &result {
+        if state.signin.throttle.failed(&place, now) {
+            tracing::warn!(
+                place,
+                "sign-ins failed again and again: this place must wait"
+            );
+        }
         let (sessions, why) = (state.sessions.clone(), why.clone());
         crate::blocking(move || sessions.refused("unknown", &why))
             .await?

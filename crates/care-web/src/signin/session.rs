@@ -19,9 +19,14 @@ use sha2::{Digest, Sha256};
 use super::choosing::Waiting;
 use super::claims::{Identity, Profile};
 use super::demo_identity::DemoIdentity;
+<<<<<<< HEAD
 use super::kept_forms::KeptForms;
 use super::oidc::StepUp;
 use super::provider::Provider;
+=======
+use super::oidc::Provider;
+use super::throttle::Throttle;
+>>>>>>> 5eda8a3 (throttles: guessing NHS numbers and failing sign-ins are stopped, and told)
 use super::tokens::Tokens;
 use crate::problem::Problem;
 use crate::state::{AppState, Shared};
@@ -101,6 +106,8 @@ pub(super) struct Locked {
 /// Who is signed in, and how people sign in.
 pub struct SignIn {
     last_used: Mutex<HashMap<String, Timestamp>>,
+    /// Sign-ins that fail.
+    pub(super) throttle: Throttle,
     /// People between the provider's answer and a role.
     pub(super) choosing: Waiting,
     /// The identity provider, and who is on the way to it.
@@ -390,6 +397,7 @@ impl SignIn {
     pub fn new(tokens: Tokens, demo: Option<DemoIdentity>) -> Result<Self, reqwest::Error> {
         Ok(Self {
             last_used: Mutex::default(),
+            throttle: Throttle::default(),
             choosing: Waiting::default(),
             provider: Provider::new()?,
             kept_forms: KeptForms::default(),

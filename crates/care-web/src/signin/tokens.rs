@@ -20,6 +20,7 @@ use serde_json::json;
 
 use super::keys::{self, KeyError, SigningKey};
 use super::session::{digest_of, random_text};
+use super::throttle::Place;
 use crate::config::Config;
 use crate::problem::{ApiProblem, Problem};
 use crate::state::{AppState, Shared};
@@ -159,13 +160,18 @@ struct Refusal {
 /// `POST /oauth/token`.
 pub async fn token(
     State(state): State<Shared>,
+    Place(place): Place,
     Form(request): Form<TokenRequest>,
 ) -> Result<Response, ApiProblem> {
     let now = state.clock.now();
+    state.signin.throttle.check(&place, now)?;
     let checked = check(&state, &request, now);
     let (assertion, scope) = match checked {
         Ok(found) => found,
         Err(refusal) => {
+            if state.signin.throttle.failed(&place, now) {
+                tracing::warn!(place, "systems failed to sign in again and again from here");
+            }
             let (sessions, why) = (state.sessions.clone(), refusal.why);
             crate::blocking(move || sessions.refused("unknown", why))
                 .await?

@@ -87,6 +87,13 @@ fn failed(why: DisclosureError) -> Result<Response, Problem> {
     match why {
         DisclosureError::VisitEnded => Ok(see_other("/staff/find?notice=ended")),
         DisclosureError::NotThere => Err(not_there()),
+        DisclosureError::TooManyTries { minutes } => Err(Problem::too_many(
+            format!(
+                "You tried many NHS numbers in the last hour. Try again in {minutes} minutes, or \
+                 search by name and date of birth. Your privacy officer can see this."
+            ),
+            minutes,
+        )),
         DisclosureError::Unclear(words) => Err(Problem::invalid("This cannot be done", words)),
         DisclosureError::Refused(_) => Err(Problem::forbidden(
             "Not available through Connect Care",

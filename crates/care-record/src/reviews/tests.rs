@@ -26,6 +26,7 @@ fn caller(id: &str, role: Role) -> Caller {
             family_numbers: Vec::new(),
         },
         session: "s".to_owned(),
+        request: String::new(),
     }
 }
 

@@ -19,14 +19,10 @@ use sha2::{Digest, Sha256};
 use super::choosing::Waiting;
 use super::claims::{Identity, Profile};
 use super::demo_identity::DemoIdentity;
-<<<<<<< HEAD
 use super::kept_forms::KeptForms;
 use super::oidc::StepUp;
 use super::provider::Provider;
-=======
-use super::oidc::Provider;
 use super::throttle::Throttle;
->>>>>>> 5eda8a3 (throttles: guessing NHS numbers and failing sign-ins are stopped, and told)
 use super::tokens::Tokens;
 use crate::problem::Problem;
 use crate::state::{AppState, Shared};

@@ -21,3 +21,16 @@ if ! cargo nextest --version >/dev/null 2>&1; then
   # Without it the tests run under cargo's own runner, one binary after another.
   cargo install cargo-nextest --version 0.9.143 --locked --quiet >&2 || echo "cargo-nextest was not installed; cargo test is used" >&2
 fi
+
+# The sandbox of the MESH API, in an environment of its own. Without it the tests that talk to it say
+# that they are skipped.
+sandbox=$(cd "$(dirname "$0")" && pwd)/mesh-sandbox
+if ! cmp -s "$sandbox/requirements.txt" "$sandbox/.venv/installed.txt"; then
+  echo "installing the MESH sandbox for the tests" >&2
+  if python3 -m venv "$sandbox/.venv" >&2 &&
+    "$sandbox/.venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$sandbox/requirements.txt" >&2; then
+    cp "$sandbox/requirements.txt" "$sandbox/.venv/installed.txt"
+  else
+    echo "the MESH sandbox was not installed (needs python3 with venv); its tests are skipped" >&2
+  fi
+fi

@@ -36,6 +36,7 @@ fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Reco
         publication: config.audit.publication(),
         settings: config.access_settings(),
         group_roles: config.staff.group_roles(),
+        opt_out: config.opt_out_settings(),
         ..Options::new(&config.record.data)
     };
     Ok(Record::open(options)?)

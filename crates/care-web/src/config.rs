@@ -10,8 +10,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use care_core::access::{PermissionModel, Settings};
+use care_core::secondary_use::check::LineEnd;
 use care_core::vocabulary::{Category, OdsCode, Organisation, OrganisationKind, Role};
-use care_record::{Directory, Source};
+use care_record::{Directory, OptOutSettings, Source};
 use serde::{Deserialize, Serialize};
 
 pub use staff::{Provisioning, StaffDirectory, TOKEN_CHARS};
@@ -41,6 +42,12 @@ pub struct Config {
     /// The HL7 v2 listener; left out, there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mllp: Option<Mllp>,
+    /// Our mailbox at the message exchange; left out, no opt-out check can be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<crate::mesh::MailboxSettings>,
+    /// The check for national data opt-outs.
+    #[serde(default)]
+    pub opt_out_check: OptOutCheckConfig,
     /// FHIR bodies.
     #[serde(default)]
     pub fhir: Fhir,
@@ -296,6 +303,35 @@ pub enum OnStoreFault {
     Close,
 }
 
+/// The check for national data opt-outs. Mailboxes and workflow change: verify before use.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptOutCheckConfig {
+    /// The mailbox of the service that answers.
+    pub service_mailbox: String,
+    /// The workflow of questions and answers.
+    pub workflow: String,
+    /// The most numbers in one list.
+    pub list_limit: usize,
+    /// How lines end: `lf` or `crlf`.
+    pub line_end: String,
+    /// The oldest result that may be used, in days: 21 at most.
+    pub max_age_days: u32,
+}
+
+impl Default for OptOutCheckConfig {
+    fn default() -> Self {
+        let settings = OptOutSettings::default();
+        Self {
+            service_mailbox: settings.service_mailbox,
+            workflow: settings.workflow,
+            list_limit: settings.list_limit,
+            line_end: settings.line_end.code().to_owned(),
+            max_age_days: settings.max_age_days,
+        }
+    }
+}
+
 /// FHIR bodies.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -549,6 +585,24 @@ pub enum ConfigError {
     NoSecret(String),
 }
 
+/// A secret, from its file or else from its environment variable.
+pub fn secret(file: Option<&Path>, variable: Option<&str>) -> Result<String, ConfigError> {
+    if let Some(path) = file {
+        return std::fs::read_to_string(path)
+            .map(|text| text.trim().to_owned())
+            .map_err(|_| ConfigError::NoSecret(path.display().to_string()));
+    }
+    let name = variable.unwrap_or_default();
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the environment"
+    )]
+    let found = std::env::var(name).ok().filter(|secret| !secret.is_empty());
+    found.ok_or(ConfigError::NoSecret(format!(
+        "environment variable {name}"
+    )))
+}
+
 fn list(faults: &[Fault]) -> String {
     faults.iter().map(|fault| format!("  {fault}\n")).collect()
 }
@@ -634,6 +688,23 @@ impl Config {
         }
     }
 
+    /// The settings of the check for national data opt-outs.
+    pub fn opt_out_settings(&self) -> OptOutSettings {
+        let check = &self.opt_out_check;
+        let mailbox = self
+            .mesh
+            .as_ref()
+            .map(|mesh| mesh.mailbox.to_ascii_uppercase());
+        OptOutSettings {
+            mailbox: mailbox.unwrap_or_default(),
+            service_mailbox: check.service_mailbox.to_ascii_uppercase(),
+            workflow: check.workflow.clone(),
+            list_limit: check.list_limit,
+            line_end: LineEnd::from_code(&check.line_end).unwrap_or(LineEnd::Lf),
+            max_age_days: check.max_age_days.min(21),
+        }
+    }
+
     /// Who takes part. Entries with an unknown kind or code are left out: [`Config::faults`] names them.
     pub fn directory(&self) -> Directory {
         let known: Vec<(Organisation, &OrganisationEntry)> = self
@@ -664,6 +735,7 @@ impl Config {
         self.signin_faults(&mut faults);
         self.directory_faults(&mut faults);
         self.staff_faults(&mut faults);
+        self.mesh_faults(&mut faults);
         faults
     }
 
@@ -894,6 +966,51 @@ impl Config {
                 "is not set",
                 "systems could not be given tokens",
                 "make a P-256 key: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256",
+            );
+        }
+    }
+
+    fn mesh_faults(&self, faults: &mut Vec<Fault>) {
+        let Some(mesh) = &self.mesh else { return };
+        faults.extend(mesh.faults("mesh"));
+        let check = &self.opt_out_check;
+        let mut fault = |key: &str, what: &str, mend: &str| {
+            faults.push(Fault {
+                key: format!("opt_out_check.{key}"),
+                what: what.into(),
+                why: "no check could be made, or its answer could not be relied on".into(),
+                mend: mend.into(),
+            });
+        };
+        if check.service_mailbox.is_empty() {
+            fault(
+                "service_mailbox",
+                "is not set",
+                "give the mailbox of the check service, from its own page",
+            );
+        }
+        if check.workflow.is_empty() {
+            fault(
+                "workflow",
+                "is empty",
+                "give the workflow of the check service, from its own page",
+            );
+        }
+        if check.list_limit == 0 {
+            fault("list_limit", "is 0", "leave the key out to get its default");
+        }
+        if LineEnd::from_code(&check.line_end).is_none() {
+            fault(
+                "line_end",
+                "is neither lf nor crlf",
+                "use lf unless the service says otherwise",
+            );
+        }
+        if !(1..=21).contains(&check.max_age_days) {
+            fault(
+                "max_age_days",
+                "is not between 1 and 21",
+                "7 is the default; the policy allows 21 at most",
             );
         }
     }

@@ -6,6 +6,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use care_record::{AlarmKind, MeshHealth};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::state::Shared;
@@ -74,6 +76,15 @@ async fn metrics(State(state): State<Shared>) -> Response {
         .ok()
         .and_then(Result::ok);
     let mut text = state.metrics.text();
+    let checks = state.record.opt_out_check();
+    let mesh = crate::blocking(move || checks.health()).await;
+    if let Some(mesh) = mesh
+        .ok()
+        .and_then(Result::ok)
+        .filter(|mesh| mesh.configured)
+    {
+        text.push_str(&mesh_figures(&mesh, state.clock.now()));
+    }
     if let Some(health) = health {
         for (name, value) in [
             ("store_items", health.items),
@@ -90,6 +101,36 @@ async fn metrics(State(state): State<Shared>) -> Response {
         text.push_str(&crate::witness::figures(&health.ledger, state.clock.now()));
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+/// How the mailbox of the opt-out check does: 1 for each alarm that is raised.
+fn mesh_figures(mesh: &MeshHealth, now: Timestamp) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let seconds = |at: Option<Timestamp>| at.map_or(-1, |at| now.duration_since(at).as_secs());
+    for (name, value) in [
+        ("mesh_last_contact_seconds", seconds(mesh.contact)),
+        ("mesh_oldest_message_seconds", seconds(mesh.oldest)),
+        ("mesh_inbox_messages", mesh.in_inbox as i64),
+        ("mesh_lists_waiting", mesh.lists_waiting as i64),
+        ("mesh_lists_unanswered", mesh.lists_unanswered as i64),
+    ] {
+        let _ = writeln!(
+            text,
+            "# TYPE connect_care_{name} gauge\nconnect_care_{name} {value}"
+        );
+    }
+    text.push_str("# TYPE connect_care_mesh_alarm gauge\n");
+    for kind in AlarmKind::ALL {
+        let raised = mesh.alarms.iter().any(|alarm| alarm.kind == *kind);
+        let _ = writeln!(
+            text,
+            "connect_care_mesh_alarm{{kind=\"{}\"}} {}",
+            kind.code(),
+            u8::from(raised)
+        );
+    }
+    text
 }
 
 async fn version() -> Json<serde_json::Value> {

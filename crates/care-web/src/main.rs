@@ -16,6 +16,7 @@ mod documents;
 mod feeds;
 mod fhir_api;
 mod health;
+mod mesh;
 mod portal;
 mod problem;
 mod public;

@@ -87,6 +87,11 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
         .map(|listener| tokio::spawn(feeds::mllp::serve(listener, state.clone(), stop.clone())));
     tokio::spawn(crate::admin::serve(state.clone(), stop.clone()));
     let witnesses = tokio::spawn(crate::witness::keep(state.clone(), stop.clone()));
+    let mesh = state
+        .config
+        .mesh
+        .clone()
+        .map(|mesh| tokio::spawn(feeds::mesh::run(mesh, state.clone(), stop.clone())));
     let mut http_stop = stop.clone();
     let app = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let http = axum::serve(sockets.http, app)
@@ -100,6 +105,9 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
         let _ = witnesses.await;
         if let Some(mllp) = mllp {
             let _ = mllp.await;
+        }
+        if let Some(mesh) = mesh {
+            let _ = mesh.await;
         }
     };
     if tokio::time::timeout(drain, ended).await.is_err() {
@@ -181,7 +189,7 @@ async fn around(State(state): State<Shared>, request: Request, next: Next) -> Re
         .to_owned();
     let method = known_method(request.method());
     let mut response = context.clone().run(next.run(request)).await;
-    protect(&state, &context, &mut response);
+    protect(state.config.secure(), &context, &mut response);
     let (status, took) = (response.status().as_u16(), began.elapsed());
     state.metrics.request(&route, method, status, took);
     tracing::info!(
@@ -210,7 +218,7 @@ fn known_method(method: &Method) -> &'static str {
 }
 
 /// Sets what keeps a browser from running, framing, keeping or leaking a page (screens 4).
-fn protect(state: &Shared, context: &PageContext, response: &mut Response) {
+pub fn protect(secure: bool, context: &PageContext, response: &mut Response) {
     let policy = format!(
         "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self' 'nonce-{}'; \
          font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -241,7 +249,7 @@ fn protect(state: &Shared, context: &PageContext, response: &mut Response) {
         "camera=(), geolocation=(), microphone=()",
     );
     set(HeaderName::from_static("x-request-id"), &context.request_id);
-    if state.config.secure() {
+    if secure {
         set(
             header::STRICT_TRANSPORT_SECURITY,
             "max-age=63072000; includeSubDomains",

@@ -9,6 +9,7 @@ mod directory;
 mod feed_client;
 mod files;
 mod load;
+mod opt_out;
 mod progress;
 mod send;
 mod serve;
@@ -69,6 +70,9 @@ enum Command {
     /// The staff directory: who may sign in, in which roles
     #[command(subcommand)]
     Directory(directory::DirectoryCommand),
+    /// The check for national data opt-outs
+    #[command(subcommand)]
+    OptOut(opt_out::OptOutCommand),
     /// The audit log, checked offline
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -121,6 +125,7 @@ pub fn run() -> ExitCode {
         Command::Access(command) => decide::access(command),
         Command::SecondaryUse(command) => decide::secondary_use(command),
         Command::Directory(command) => directory::run(command),
+        Command::OptOut(command) => opt_out::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Store(command) => store::run(command),
         Command::Fhir(command) => validate::run(command),

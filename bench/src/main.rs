@@ -9,6 +9,7 @@
 mod crash;
 mod limits;
 mod mllp;
+mod opt_out;
 mod pages;
 mod server;
 mod spread;
@@ -33,6 +34,8 @@ struct Arguments {
 enum Command {
     /// What the machine can do: fsyncs a second, and our parser and mapper alone.
     Limits(limits::Arguments),
+    /// A national list through the check for opt-outs.
+    OptOut(opt_out::Arguments),
     /// Messages acknowledged a second, over MLLP, durable.
     Ingest(mllp::Arguments),
     /// Time of the Summary page at a fixed arrival rate.
@@ -50,6 +53,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Limits(arguments) => limits::run(&arguments),
+        Command::OptOut(arguments) => opt_out::run(&arguments),
         Command::Ingest(arguments) => mllp::run(&arguments),
         Command::Pages(arguments) => pages::run(&arguments),
         Command::Start(arguments) => pages::start(&arguments),

@@ -25,6 +25,7 @@ mod outgoing;
 mod parts;
 mod pdf;
 mod person;
+mod register;
 mod story;
 mod users;
 mod v2;
@@ -41,5 +42,6 @@ pub use organisations::{
     PRACTICE, PROGRAMME, SECOND_PRACTICE, TRUST, organisation, organisations,
 };
 pub use outgoing::{Outgoing, Payload};
+pub use register::RegisterEntry;
 pub use story::{Messages, Story};
 pub use users::{InventedUser, users};

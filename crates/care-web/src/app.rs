@@ -20,7 +20,8 @@ pub fn open_record(config: &Config) -> anyhow::Result<Record> {
     open_record_at(config, Arc::new(SystemClock))
 }
 
-fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Record> {
+/// The same, under a clock of the caller's.
+pub fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Record> {
     let engine = match &config.record.postgres {
         None => Engine::Sqlite,
         Some(address) => Engine::Postgres {
@@ -56,7 +57,10 @@ pub fn open_at(
     let record = open_record_at(&config, clock.clone())?;
     let tokens = Tokens::open(&config)?;
     let signin = SignIn::new(tokens, demo).context("the HTTPS client did not start")?;
-    let content = Content::open(config.content.as_deref())?;
+    let mut content = Content::open(config.content.as_deref())?;
+    if let Some(address) = &config.demo_opt_out_service {
+        content.national.address_online.clone_from(address);
+    }
     let own = config.content.as_deref().and_then(Path::parent);
     let own = own.map(|folder| folder.join("leaflet"));
     let leaflets = Leaflets::open(&content, own.as_deref(), &config.server.base_url)?;

@@ -66,6 +66,9 @@ pub struct Config {
     /// Set by `connect-care demo` alone; a file cannot say it.
     #[serde(skip)]
     pub demo: bool,
+    /// Where the demonstration's own opt-out service is; a deployment's stands in its content file.
+    #[serde(skip)]
+    pub demo_opt_out_service: Option<String>,
 }
 
 /// Where the faces listen.

@@ -17,6 +17,7 @@ mod feeds;
 mod fhir_api;
 mod health;
 mod mesh;
+mod opt_out_service;
 mod portal;
 mod problem;
 mod public;

@@ -1,6 +1,8 @@
 //! Mail taken in: judged, and made durable with what it changes in one commit. The caller
 //! acknowledges a message after this has returned, and never before.
 
+use std::collections::BTreeMap;
+
 use care_core::audit::{Act, Entry, Outcome};
 use care_core::secondary_use::check::{LineEnd, Reply, ReplyFault, read_reply, write_list};
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +15,9 @@ use super::{
 };
 use crate::store::{Change, NewWorklist};
 use crate::worklists::WorklistKind;
+
+/// How the entry of a message begins.
+const MAIL_ENTRY: &str = "MESH message ";
 
 /// What kind of message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +108,28 @@ impl OptOutChecks {
             Ok(()) => Ok(received),
             Err(OptOutCheckError::Store(cause)) if is_taken(&*cause) => Ok(Received::Again),
             Err(error) => Err(error),
+        }
+    }
+
+    /// How often each message was taken in, by the audit log: once each.
+    pub fn taken(&self) -> Result<BTreeMap<String, u32>, OptOutCheckError> {
+        const PAGE: u32 = 1000;
+        let mut taken = BTreeMap::new();
+        let mut from = 0;
+        loop {
+            let page = self.store.entries(from, PAGE)?;
+            let Some((last, _)) = page.last() else {
+                return Ok(taken);
+            };
+            from = last + 1;
+            for (_, bytes) in page {
+                let entry: Entry =
+                    serde_json::from_slice(&bytes).map_err(|_| OptOutCheckError::Unreadable)?;
+                let message = entry.detail.strip_prefix(MAIL_ENTRY);
+                if let Some((message, _)) = message.and_then(|rest| rest.split_once(": ")) {
+                    *taken.entry(message.to_owned()).or_default() += 1;
+                }
+            }
         }
     }
 
@@ -236,7 +263,7 @@ impl OptOutChecks {
             changes.push(keep(RETURNED, key, body, asked, NUMBERS_DAYS));
         }
         let mut entry = Entry::new(now, Act::Receive, Outcome::Success, "mesh");
-        entry.detail = format!("MESH message {}: {}", mail.message, words(&effect.received));
+        entry.detail = format!("{MAIL_ENTRY}{}: {}", mail.message, words(&effect.received));
         match &effect.received {
             Received::Refused(fault) => {
                 entry.act = Act::Refuse;

@@ -20,6 +20,8 @@ use super::feed_client::{FhirClient, MllpClient, ack_code};
 use super::progress::Progress;
 use super::{TEMPLATE, demo_config, print, runtime};
 use crate::config::Config;
+use crate::opt_out_service;
+use crate::opt_out_service::register::Registered;
 use crate::serve::{Sockets, Stop};
 use crate::signin::keys::SigningKey;
 use crate::{app, serve, telemetry};
@@ -52,6 +54,9 @@ pub struct DemoArgs {
     /// Port of the HL7 v2 listener
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_MLLP_PORT)]
     mllp_port: u16,
+    /// Port of the national opt-out service [default: ten above --port, or a free one]
+    #[arg(long, value_name = "PORT")]
+    opt_out_port: Option<u16>,
 }
 
 /// What the first start told, kept so that an interrupted start tells the same again.
@@ -71,19 +76,32 @@ pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
             args.data.display()
         )
     })?;
-    let config = demo_config::of(&args.data, args.port, args.mllp_port)?;
+    let mut config = demo_config::of(&args.data, args.port, args.mllp_port)?;
+    let opt_out_port = opt_out_port(&args)?;
+    demo_config::with_opt_out_service(&mut config, &args.data, opt_out_port);
     telemetry::begin(&config.log);
-    runtime()?.block_on(start(args, config))
+    runtime()?.block_on(start(args, config, opt_out_port))
 }
 
-async fn start(args: DemoArgs, config: Config) -> anyhow::Result<ExitCode> {
+/// The port that was given, or ten above that of the pages, or else any that is free.
+fn opt_out_port(args: &DemoArgs) -> anyhow::Result<u16> {
+    let free = |port| std::net::TcpListener::bind(("127.0.0.1", port));
+    let listener = match args.opt_out_port {
+        Some(port) => return Ok(port),
+        None => free(args.port.saturating_add(10)).or_else(|_| free(0)),
+    };
+    Ok(listener.context("no port is free")?.local_addr()?.port())
+}
+
+async fn start(args: DemoArgs, config: Config, opt_out_port: u16) -> anyhow::Result<ExitCode> {
     let keys = demo_config::keys(&args.data)?;
     let stop = Stop::on_signal()?;
     let identity = demo_config::identity(&config, keys.identity);
     let state = app::open(config, Some(identity))?;
     let sockets = Sockets::bind(&state).await?;
     demo_config::fill_directory(&state.record)?;
-    demo_config::note_ports(&args.data, args.port, args.mllp_port)?;
+    demo_config::note_ports(&args.data, args.port, args.mllp_port, opt_out_port)?;
+    let opt_out = start_opt_out_service(&args, opt_out_port, stop.clone()).await?;
     let server = tokio::spawn(serve::run(state.clone(), sockets, stop.clone()));
     let mut told = stop.clone();
     let people = tell_story(&args, &state.config, keys.feeds);
@@ -93,12 +111,46 @@ async fn start(args: DemoArgs, config: Config) -> anyhow::Result<ExitCode> {
                 decide_joins(&state).await?;
             }
             set_hints(&state).await?;
-            greet(&args);
+            greet(&args, opt_out_port);
         }
         () = told.wait() => eprintln!("stopped before every message was sent; the next start sends them again"),
     }
     server.await.context("the server ended")??;
+    opt_out.await.context("the opt-out service ended")??;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The national opt-out service, with the people of the story on its register. It shares this process
+/// and nothing else: its store, its keys and its sign-in are its own.
+async fn start_opt_out_service(
+    args: &DemoArgs,
+    port: u16,
+    stop: Stop,
+) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<()>>> {
+    let config = demo_config::opt_out_service(&args.data, args.port, port)?;
+    let told = std::fs::read(args.data.join("people.json"))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Told>(&bytes).ok());
+    let story = told.map_or_else(
+        || Story::new(args.seed, args.people, SystemClock.now()),
+        |told| Story::new(told.seed, told.people, told.now),
+    );
+    let people: Vec<Registered> = story
+        .register()
+        .map(|one| Registered {
+            nhs_number: one.nhs_number,
+            family: one.family,
+            given: one.given,
+            birth_date: one.birth_date,
+            postcode: one.postcode,
+            address: one.address,
+            mobile: one.mobile,
+            email: String::new(),
+        })
+        .collect();
+    let bound = opt_out_service::bind(config, Arc::new(SystemClock)).await?;
+    bound.register(&people)?;
+    Ok(tokio::spawn(bound.serve(stop)))
 }
 
 /// Sends the story, unless it was sent; whether it was now.
@@ -388,7 +440,7 @@ async fn set_hints(state: &crate::state::Shared) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn greet(args: &DemoArgs) {
+fn greet(args: &DemoArgs, opt_out_port: u16) {
     let base = format!("http://localhost:{}", args.port);
     let width = demo_config::user_rows()
         .map(|(id, ..)| id.len())
@@ -404,6 +456,7 @@ fn greet(args: &DemoArgs) {
          Pages        {base}/staff/login\n\
          FHIR API     {base}/fhir/R4/metadata\n\
          HL7 v2       localhost:{} (MLLP)\n\
+         Opt-out      http://localhost:{opt_out_port} (the national choice, a service of its own)\n\
          Ready        {base}/health/ready\n\n\
          Who can sign in (no password):\n{rows}\n\
          A person to look for: Amara Osei, NHS number 999 000 0018.\n\

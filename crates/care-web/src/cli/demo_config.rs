@@ -5,11 +5,14 @@ use std::path::Path;
 
 use anyhow::Context;
 use care_core::vocabulary::Role;
+use care_record::OptOutSettings;
 use care_synthetic::{InventedOrganisation, InventedUser};
 use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Client, Config, Log, LogFormat, OrganisationEntry, RoleEntry};
+use crate::mesh::MailboxSettings;
+use crate::opt_out_service::config::{ExchangeConfig, Operator, ServiceConfig};
 use crate::signin::claims::map_role;
 use crate::signin::demo_identity::{DemoIdentity, DemoUser};
 use crate::signin::keys::{DEMO_DIRECTORY, SigningKey, write_private};
@@ -19,7 +22,13 @@ use crate::signin::keys::{DEMO_DIRECTORY, SigningKey, write_private};
 struct Ports {
     port: u16,
     mllp_port: u16,
+    #[serde(default)]
+    opt_out_port: Option<u16>,
 }
+
+/// The mailboxes of the demonstration: Connect Care's, and the opt-out service's.
+const MAILBOX: &str = "X26CARE1";
+const OPT_OUT_MAILBOX: &str = "X26OPT01";
 
 /// What the senders of the public HL7 v2 samples call themselves in MSH-4 (docs/samples.md). The
 /// demonstration takes them for test systems of its hospital, so that anybody can send the samples
@@ -42,10 +51,17 @@ const SAMPLE_FACILITIES: [&str; 12] = [
 const PORTS_FILE: &str = "demo.json";
 
 /// Notes where the demonstration runs.
-pub fn note_ports(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<()> {
+pub fn note_ports(data: &Path, port: u16, mllp_port: u16, opt_out_port: u16) -> anyhow::Result<()> {
     let path = data.join(PORTS_FILE);
-    std::fs::write(&path, serde_json::to_vec(&Ports { port, mllp_port })?)
-        .with_context(|| format!("{} cannot be written; check the directory", path.display()))
+    std::fs::write(
+        &path,
+        serde_json::to_vec(&Ports {
+            port,
+            mllp_port,
+            opt_out_port: Some(opt_out_port),
+        })?,
+    )
+    .with_context(|| format!("{} cannot be written; check the directory", path.display()))
 }
 
 /// The configuration of the demonstration in this directory, where it last ran.
@@ -53,8 +69,78 @@ pub fn existing(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config
     let ports = std::fs::read(data.join(PORTS_FILE))
         .ok()
         .and_then(|bytes| serde_json::from_slice::<Ports>(&bytes).ok());
-    let ports = ports.unwrap_or(Ports { port, mllp_port });
-    of(data, ports.port, ports.mllp_port)
+    let ports = ports.unwrap_or(Ports {
+        port,
+        mllp_port,
+        opt_out_port: None,
+    });
+    let mut config = of(data, ports.port, ports.mllp_port)?;
+    if let Some(port) = ports.opt_out_port {
+        with_opt_out_service(&mut config, data, port);
+    }
+    Ok(config)
+}
+
+/// Adds the demonstration's own opt-out service, and our mailbox at its exchange.
+pub fn with_opt_out_service(config: &mut Config, data: &Path, port: u16) {
+    config.mesh = Some(mailbox(data, port, MAILBOX));
+    config.opt_out_check.service_mailbox = OPT_OUT_MAILBOX.to_owned();
+    config.demo_opt_out_service = Some(format!("http://localhost:{port}"));
+}
+
+fn mailbox(data: &Path, port: u16, mailbox: &str) -> MailboxSettings {
+    let keys = data.join(DEMO_DIRECTORY);
+    MailboxSettings {
+        endpoint: format!("http://127.0.0.1:{port}"),
+        mailbox: mailbox.to_owned(),
+        password_file: Some(keys.join(format!("{mailbox}.password"))),
+        password_variable: None,
+        shared_key_file: Some(keys.join("mesh-shared-key")),
+        shared_key_variable: None,
+        client_certificate_file: None,
+        authority_file: None,
+        poll_seconds: 2,
+        chunk_bytes: 15 << 20,
+        max_message_bytes: 64 << 20,
+    }
+}
+
+/// The configuration of the demonstration's opt-out service, on this port; `pages` is the port of
+/// Connect Care's own pages.
+pub fn opt_out_service(data: &Path, pages: u16, port: u16) -> anyhow::Result<ServiceConfig> {
+    let operator = |id: &str, name: &str| Operator {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        passphrase: String::new(),
+    };
+    let keys = data.join(DEMO_DIRECTORY);
+    let mailboxes =
+        [MAILBOX, OPT_OUT_MAILBOX].map(|id| (id.to_owned(), keys.join(format!("{id}.password"))));
+    Ok(ServiceConfig {
+        listen: format!("127.0.0.1:{port}").parse()?,
+        base_url: format!("http://localhost:{port}"),
+        data: data.join("opt-out-service"),
+        name: "National data opt-out".to_owned(),
+        phone: "0300 303 5678".to_owned(),
+        hours: "Monday to Friday, 9am to 5pm, except bank holidays".to_owned(),
+        address: ["National data opt-out", "PO Box 884", "London", "SE99 1AA"]
+            .map(String::from)
+            .to_vec(),
+        about: Some(format!("http://localhost:{pages}/choices")),
+        mesh: Some(mailbox(data, port, OPT_OUT_MAILBOX)),
+        workflow: OptOutSettings::default().workflow,
+        askers: vec![MAILBOX.to_owned()],
+        exchange: Some(ExchangeConfig {
+            mailboxes: BTreeMap::from(mailboxes),
+            shared_key_file: Some(keys.join("mesh-shared-key")),
+            shared_key_variable: None,
+        }),
+        operators: vec![
+            operator("opt-out-operator", "Olive Tanner, operator"),
+            operator("opt-out-second", "Pat Lindqvist, second operator"),
+        ],
+        demo: true,
+    })
 }
 
 /// The configuration of a demonstration in this directory, on these ports.
@@ -152,11 +238,15 @@ pub struct DemoKeys {
 /// Reads the keys, and makes those that are not there.
 pub fn keys(data: &Path) -> anyhow::Result<DemoKeys> {
     let place = data.join(DEMO_DIRECTORY);
-    let secret = place.join("client-secret");
-    if !secret.exists() {
-        let text = crate::signin::random_text()
-            .map_err(|_| anyhow::anyhow!("the machine gave no random numbers"))?;
-        write_private(&secret, text.as_bytes())?;
+    let passwords = [MAILBOX, OPT_OUT_MAILBOX].map(|id| format!("{id}.password"));
+    let secrets = ["client-secret", "mesh-shared-key"].map(String::from);
+    for name in secrets.iter().chain(&passwords) {
+        let secret = place.join(name);
+        if !secret.exists() {
+            let text = crate::signin::random_text()
+                .map_err(|_| anyhow::anyhow!("the machine gave no random numbers"))?;
+            write_private(&secret, text.as_bytes())?;
+        }
     }
     let token = place.join(SCIM_TOKEN);
     if !token.exists() {

@@ -10,6 +10,7 @@ mod feed_client;
 mod files;
 mod load;
 mod opt_out;
+mod opt_out_service;
 mod progress;
 mod send;
 mod serve;
@@ -73,6 +74,8 @@ enum Command {
     /// The check for national data opt-outs
     #[command(subcommand)]
     OptOut(opt_out::OptOutCommand),
+    /// The national data opt-out as a service of its own
+    OptOutService(opt_out_service::OptOutServiceArgs),
     /// The audit log, checked offline
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -126,6 +129,7 @@ pub fn run() -> ExitCode {
         Command::SecondaryUse(command) => decide::secondary_use(command),
         Command::Directory(command) => directory::run(command),
         Command::OptOut(command) => opt_out::run(command),
+        Command::OptOutService(args) => opt_out_service::run(args),
         Command::Audit(command) => audit::run(command),
         Command::Store(command) => store::run(command),
         Command::Fhir(command) => validate::run(command),

@@ -9,8 +9,9 @@ use anyhow::Context;
 use care_core::secondary_use::check::{
     LineEnd, Prepared, Reply, ReplyFault, read_list, read_reply, write_list,
 };
-use care_record::{CheckRow, Record, SystemClock};
+use care_record::{CheckRow, Clock, FixedClock, Record, SystemClock};
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Place, TEMPLATE, Usage, print, runtime};
@@ -33,6 +34,12 @@ pub enum OptOutCommand {
     /// Whether the exchange lets our mailbox in, and what somebody must see to
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care opt-out mailbox --config connect-care.toml\n")]
     Mailbox(ListArgs),
+    /// What somebody must see to: silence, old mail, lists that were not sent or not answered
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care opt-out alarms --config connect-care.toml\n  connect-care opt-out alarms --at 2026-11-30T09:00:00Z --config connect-care.toml --json\n")]
+    Alarms(AlarmsArgs),
+    /// How often each message was taken in, by the audit log: once
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care opt-out taken --config connect-care.toml --json\n")]
+    Taken(ListArgs),
     /// Compare a reply with what was sent, without a mailbox: for files moved by hand
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care opt-out compare --sent sent.dat --reply reply.dat\n")]
     Compare(CompareArgs),
@@ -83,6 +90,19 @@ pub struct ListArgs {
     place: Place,
 }
 
+/// At which moment.
+#[derive(Args)]
+pub struct AlarmsArgs {
+    /// As if it were this moment, to see what would ring
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// Write the result as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
 /// Which files.
 #[derive(Args)]
 pub struct CompareArgs {
@@ -104,6 +124,8 @@ pub fn run(command: OptOutCommand) -> anyhow::Result<ExitCode> {
         OptOutCommand::Collect(args) => collect(&args),
         OptOutCommand::List(args) => list(&args),
         OptOutCommand::Mailbox(args) => mailbox(&args),
+        OptOutCommand::Alarms(args) => alarms(&args),
+        OptOutCommand::Taken(args) => taken(&args),
         OptOutCommand::Compare(args) => compare(&args),
     }
 }
@@ -296,6 +318,62 @@ fn mailbox(args: &ListArgs) -> anyhow::Result<ExitCode> {
             "The exchange lets {} in. {} messages are in the inbox.",
             client.mailbox(),
             waiting.len()
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn alarms(args: &AlarmsArgs) -> anyhow::Result<ExitCode> {
+    let clock: Arc<dyn Clock> = match args.at {
+        Some(at) => Arc::new(FixedClock::at(at)),
+        None => Arc::new(SystemClock),
+    };
+    let record = app::open_record_at(&args.place.configuration()?, clock)?;
+    let health = record.opt_out_check().health();
+    drop(record);
+    let health = health?;
+    if args.json {
+        let alarms: Vec<_> = health
+            .alarms
+            .iter()
+            .map(|alarm| json!({ "kind": alarm.kind.code(), "since": alarm.since, "words": alarm.words }))
+            .collect();
+        let told = json!({
+            "configured": health.configured, "contact": health.contact, "in_inbox": health.in_inbox,
+            "oldest": health.oldest, "lists_waiting": health.lists_waiting,
+            "lists_unanswered": health.lists_unanswered, "trouble": health.trouble, "alarms": alarms,
+        });
+        print(&told.to_string());
+    } else if health.alarms.is_empty() {
+        print("Nothing needs to be seen to.");
+    }
+    for alarm in health.alarms.iter().filter(|_| !args.json) {
+        print(&format!(
+            "{} since {}: {}",
+            alarm.kind.code(),
+            alarm.since,
+            alarm.words
+        ));
+    }
+    Ok(if health.alarms.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn taken(args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let record = record(&args.place)?;
+    let taken = record.opt_out_check().taken();
+    record.close();
+    let taken = taken?;
+    if args.json {
+        print(&json!(taken).to_string());
+    } else {
+        let twice = taken.values().filter(|count| **count > 1).count();
+        print(&format!(
+            "{} messages were taken in; {twice} of them more than once.",
+            taken.len()
         ));
     }
     Ok(ExitCode::SUCCESS)

@@ -53,9 +53,9 @@ pub use ledger::Ledger;
 pub use messages::{Message, MessageError, MessageState, Messages, OwnSettings};
 pub use operations::Operations;
 pub use opt_out_check::{
-    Alarm, AlarmKind, CheckMethod, CheckResult, CheckRow, CheckState, ListRow, ListState,
-    ListToSend, Mail, MailKind, MeshHealth, OptOutCheckError, OptOutChecks, OptOutSettings,
-    Received,
+    Alarm, AlarmKind, CheckMethod, CheckResult, CheckRow, CheckState, FEWEST_ASKED_BY_HAND,
+    ListRow, ListState, ListToSend, Mail, MailKind, MeshHealth, OptOutCheckError, OptOutChecks,
+    OptOutSettings, Received,
 };
 pub use proxies::{
     ActingFor, Holder, INVITATION_DAYS, NewGrant, Place, Proxies, ProxyError, ProxyPolicy,

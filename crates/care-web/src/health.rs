@@ -40,6 +40,11 @@ async fn ready(State(state): State<Shared>) -> Response {
     let auditable = health
         .as_ref()
         .is_some_and(|health| health.writable || health.on_reserve);
+    let checks = state.record.opt_out_check();
+    let mesh = crate::blocking(move || checks.health())
+        .await
+        .ok()
+        .and_then(Result::ok);
     let signin = state.config.client_secret().is_ok();
     let now = state.clock.now();
     let witnessed = health
@@ -57,6 +62,8 @@ async fn ready(State(state): State<Shared>) -> Response {
             check("sign-in is configured", signin),
             // An alarm and no reason to stop: a record that nobody can read helps nobody.
             json!({ "name": "audit log is witnessed", "status": if witnessed { "ok" } else { "late" } }),
+            // Said, and no reason to send readers away: a record page needs no mail.
+            check("MESH mailbox raises no alarm", mesh.is_some_and(|mesh| mesh.alarms.is_empty())),
         ],
         "at": state.clock.now().to_string(),
         "took_microseconds": began.elapsed().as_micros() as u64,

@@ -53,6 +53,10 @@ const NAME_DAYS: i64 = 62;
 /// The most checks looked at, newest first.
 const MOST_CHECKS: u32 = 1000;
 
+/// A list asked about by hand has at least this many people: the answer about a few would tell their
+/// choice to whoever asked.
+pub const FEWEST_ASKED_BY_HAND: usize = 10;
+
 /// What a deployment decides about the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptOutSettings {

@@ -9,7 +9,7 @@ use anyhow::Context;
 use care_core::secondary_use::check::{
     LineEnd, Prepared, Reply, ReplyFault, read_list, read_reply, write_list,
 };
-use care_record::{CheckRow, Clock, FixedClock, Record, SystemClock};
+use care_record::{CheckRow, Clock, FEWEST_ASKED_BY_HAND, FixedClock, Record, SystemClock};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
@@ -150,6 +150,12 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     report_left_out(&prepared);
     if prepared.numbers.is_empty() {
         return Err(Usage("the list holds no valid NHS number".to_owned()).into());
+    }
+    if prepared.numbers.count() < FEWEST_ASKED_BY_HAND {
+        let words = format!(
+            "a list has at least {FEWEST_ASKED_BY_HAND} different numbers: the answer about a few would tell their choice"
+        );
+        return Err(Usage(words).into());
     }
     let config = args.place.configuration()?;
     let limit = config.opt_out_settings().list_limit;

@@ -101,6 +101,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "me-looked.html",
     "me-question.html",
     "me-shared.html",
+    "ig-opt-out.html",
     "optout-case.html",
     "optout-check.html",
     "optout-choice.html",

@@ -9,6 +9,7 @@ mod guard;
 mod home;
 mod list;
 mod review;
+pub mod opt_out;
 mod words;
 
 use axum::Router;
@@ -42,6 +43,7 @@ pub fn router() -> Router<Shared> {
         )
         .merge(choices::router())
         .merge(extracts::router())
+        .merge(opt_out::router())
 }
 
 /// One entry of the console's navigation.
@@ -58,6 +60,12 @@ const PLACES: &[(&str, &str, &str, guard::Roles)] = &[
     ("ig-review", "Access review", "/ig/review", guard::CASES),
     ("ig-choices", "Choices", "/ig/choices", choices::ROLES),
     ("ig-extracts", "Extracts", "/ig/extracts", extracts::ROLES),
+    (
+        "ig-opt-out",
+        "Opt-out checks",
+        "/ig/opt-out-checks",
+        opt_out::ROLES,
+    ),
 ];
 
 fn places(session: &Session) -> Vec<Place> {

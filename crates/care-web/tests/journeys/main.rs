@@ -17,6 +17,7 @@ mod cast;
 mod cli;
 mod directory;
 mod feeds;
+mod opt_out;
 mod pages;
 mod portal;
 mod rig;

@@ -30,6 +30,7 @@ use care_core::access::View;
 use care_core::fhir::ResourceType;
 use care_core::sections::Header;
 use care_core::vocabulary::{ItemId, PersonId, SensitivitySet};
+use jiff::Timestamp;
 
 /// What an engine does. Calls block; callers on an async runtime use a blocking thread.
 pub(crate) trait Store: Send + Sync {
@@ -127,6 +128,24 @@ pub(crate) trait Store: Send + Sync {
         query: &DetailsQuery,
         limit: u32,
     ) -> Result<Vec<PersonId>, StoreError>;
+
+    /// People who answer for themselves, by key, after this one: a cohort is selected from them.
+    fn people_after(
+        &self,
+        after: Option<PersonId>,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, StoreError>;
+
+    /// Which of these codes (as `Header::code_key`) are among a person's items that are neither protected
+    /// nor withdrawn, and the newest time of each: a fact the secondary-use rules need. Never content.
+    fn codes_held(
+        &self,
+        person: PersonId,
+        codes: &[u64],
+    ) -> Result<Vec<(u64, Option<Timestamp>)>, StoreError>;
+
+    /// Everything the view permits of one person, with bodies: one range read.
+    fn whole(&self, person: PersonId, view: &View) -> Result<Vec<StoredBody>, StoreError>;
 
     /// When each source last sent anything, and its newest item for this person under the view.
     fn source_activity(

@@ -15,6 +15,7 @@ mod load;
 #[cfg(test)]
 mod measure;
 mod read_cases;
+mod read_cohorts;
 mod read_items;
 mod read_log;
 mod read_people;
@@ -33,6 +34,7 @@ use care_core::access::View;
 use care_core::fhir::ResourceType;
 use care_core::sections::Header;
 use care_core::vocabulary::{ItemId, PersonId, SensitivitySet};
+use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tokio_postgres::Config;
 
@@ -227,6 +229,28 @@ impl Store for PostgresStore {
     fn choices(&self, person: PersonId) -> Result<Vec<Vec<u8>>, StoreError> {
         let parts = self.parts(person);
         self.read(|link| read_people::choices(link, &parts))
+    }
+
+    fn people_after(
+        &self,
+        after: Option<PersonId>,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, StoreError> {
+        self.read(|link| read_cohorts::people_after(link, after, limit))
+    }
+
+    fn codes_held(
+        &self,
+        person: PersonId,
+        codes: &[u64],
+    ) -> Result<Vec<(u64, Option<Timestamp>)>, StoreError> {
+        let parts = self.parts(person);
+        self.read(|link| read_cohorts::codes_held(link, &parts, codes))
+    }
+
+    fn whole(&self, person: PersonId, view: &View) -> Result<Vec<StoredBody>, StoreError> {
+        let (parts, filter) = (self.parts(person), Filter::from(view));
+        self.read(|link| read_cohorts::whole(link, &self.codec, &parts, &filter))
     }
 
     fn persons_by_identifier(

@@ -104,6 +104,7 @@ pub(super) const PERSON_TABLES: &[&str] = &[
 pub(super) const ACROSS_PEOPLE: &[&str] = &[
     "BY_FAMILY",
     "BY_SOUND",
+    "PEOPLE_AFTER",
     "JOINS",
     "SAMPLE_ITEMS",
     "SCRUB_ITEMS",
@@ -126,6 +127,15 @@ statements! {
         "SELECT ", item_columns!(), " FROM item AS i WHERE i.person = ANY($1::bigint[]) AND ",
         permitted!("i")
     );
+    WHOLE = concat!(
+        "SELECT ", item_columns!(), ", i.body FROM item AS i WHERE i.person = ANY($1::bigint[]) AND ",
+        permitted!("i")
+    );
+    CODES_HELD = "SELECT i.code_key, max(i.clinical_at) FROM item AS i \
+        WHERE i.person = ANY($1::bigint[]) AND i.code_key = ANY($2::bigint[]) \
+        AND i.sensitivity = 0 AND (i.flags & 2) = 0 GROUP BY i.code_key";
+    PEOPLE_AFTER = "SELECT person FROM person WHERE person > $1::bigint AND joined_into IS NULL \
+        ORDER BY person LIMIT $2::bigint";
     HEADERS_OF = concat!(
         "SELECT ", item_columns!(), " FROM item AS i WHERE i.person = ANY($1::bigint[]) AND ",
         permitted!("i"), " AND i.kind = $6::integer"

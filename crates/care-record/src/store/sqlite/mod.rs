@@ -6,6 +6,7 @@ pub(crate) mod connection;
 mod fault;
 #[cfg(test)]
 mod measure;
+mod read_cohorts;
 mod read_items;
 mod read_log;
 mod read_people;
@@ -26,6 +27,7 @@ use care_core::access::View;
 use care_core::fhir::ResourceType;
 use care_core::sections::Header;
 use care_core::vocabulary::{ItemId, PersonId, SensitivitySet};
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use self::connection::Reads;
@@ -235,6 +237,26 @@ impl Store for SqliteStore {
 
     fn choices(&self, person: PersonId) -> Result<Vec<Vec<u8>>, StoreError> {
         self.on_reader(|c| read_people::choices(c, person))
+    }
+
+    fn people_after(
+        &self,
+        after: Option<PersonId>,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, StoreError> {
+        self.on_reader(|c| read_cohorts::people_after(c, after, limit))
+    }
+
+    fn codes_held(
+        &self,
+        person: PersonId,
+        codes: &[u64],
+    ) -> Result<Vec<(u64, Option<Timestamp>)>, StoreError> {
+        self.on_records(|c| read_cohorts::codes_held(c, person, codes))
+    }
+
+    fn whole(&self, person: PersonId, view: &View) -> Result<Vec<StoredBody>, StoreError> {
+        self.on_records(|c| read_cohorts::whole(c, &self.codec, person, &Filter::from(view)))
     }
 
     fn persons_by_identifier(

@@ -41,7 +41,7 @@ macro_rules! parts {
          SELECT p.person FROM person AS p JOIN part ON p.joined_into = part.person) "
     };
 }
-pub(super) use parts;
+pub(super) use {parts, permitted};
 
 /// Rows of a statement, each read by `read`; the first damage ends the read.
 pub(super) fn collect<T>(
@@ -197,7 +197,7 @@ fn one(
 }
 
 /// Reads the columns and the body after them, checks both, and writes the version into the body.
-fn stored_body(row: &Row<'_>, codec: &Codec) -> Result<StoredBody, StoreError> {
+pub(super) fn stored_body(row: &Row<'_>, codec: &Codec) -> Result<StoredBody, StoreError> {
     let columns = ItemRow::read(row)?;
     let header = columns.header()?;
     let body = row

@@ -19,6 +19,7 @@ pub mod operations;
 mod opt_out_check;
 mod proxies;
 mod record;
+mod release;
 mod reviews;
 mod sessions;
 mod staff;
@@ -39,9 +40,9 @@ pub use directory::{Directory, Source};
 pub use disclosure::{
     CasePerson, ChoiceTold, Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError,
     Explained, FhirAsk, FhirPage, FhirResource, Found, FoundPerson, Ground, HeldLook, Look,
-    LookKind, MyAccess, MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnLetters, OwnPerson,
-    OwnRecord, OwnRequest, OwnSource, Page, ProxyStop, RecentPerson, Refusal, Simulation, Stated,
-    Stopped, VisitFacts, Why,
+    LookKind, MyAccess, MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnLetters,
+    OwnPerson, OwnRecord, OwnRequest, OwnSource, Page, ProxyStop, RecentPerson, Refusal,
+    Simulation, Stated, Stopped, VisitFacts, Why,
 };
 pub use disclosure::{LogAsk, LogPage, OwnProof, RecordedEntry};
 pub use identity::{Identity, IdentityDecision, IdentityError};
@@ -62,6 +63,10 @@ pub use proxies::{
     ProxyRelationship, ProxyRights,
 };
 pub use record::{Engine, OpenError, Options, Record};
+pub use release::{
+    Approval, Checked, Counts, EXTRACT, Extract, Findings, OptOutAnswers, ReleaseError, Releases,
+    Sealed, SealedFile, Step, Verified, VerifyFinding, VerifyRelease, verify as verify_release,
+};
 pub use reviews::{
     Action, Asked, Bulk, Evidence, Minute, ReviewPage, ReviewRow, Reviews, ReviewsError,
     StaffMember,

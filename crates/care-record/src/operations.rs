@@ -224,6 +224,7 @@ fn backup(from: &Path, to: &Path) -> Result<VerifyReport, UpkeepError> {
         .and_then(|file| file.sync_all())
         .map_err(file(&target))?;
     ledger::copy_keys(from, to).map_err(file(to))?;
+    crate::release::copy_secret(from, to).map_err(file(to))?;
     File::open(to)
         .and_then(|file| file.sync_all())
         .map_err(file(to))?;

@@ -70,6 +70,8 @@ pub struct Options {
     pub watch: bool,
     /// The settings of the rules that say which looks are looked at again.
     pub review: care_core::review::Settings,
+    /// The secret that pseudonyms and certificates follow from; `None`: the data directory's own.
+    pub release_secret: Option<[u8; 32]>,
     /// Bytes held back for the audit entries of reads when the disk is full. 0: none.
     pub reserve_bytes: u64,
 }
@@ -93,6 +95,7 @@ impl Options {
             review: care_core::review::Settings::default(),
             group_roles: Vec::new(),
             opt_out: crate::OptOutSettings::default(),
+            release_secret: None,
             reserve_bytes: Tuning::default().reserve_bytes,
         }
     }
@@ -194,6 +197,8 @@ pub(crate) struct Inner {
     pub intake: crate::Intake,
     /// The one maker of opt-out checks: its rows are changed by one at a time.
     pub opt_out: crate::OptOutChecks,
+    /// What pseudonyms and certificates of releases follow from.
+    pub release_secret: care_core::release::ReleaseSecret,
     /// The settings of the access rules.
     pub settings: Settings,
     /// Who may sign in, in which roles.
@@ -256,6 +261,9 @@ impl Record {
         let lock = lock(&options.directory)?;
         let key = ledger::signing_key(&options.directory, options.signing_key.clone());
         let key = key.map_err(unusable)?;
+        let release_secret =
+            crate::release::load_secret(&options.directory, options.release_secret);
+        let release_secret = release_secret.map_err(unusable)?;
         let engine = open_engine(&options)?;
         let intake = crate::Intake::new(
             engine.clone(),
@@ -294,6 +302,7 @@ impl Record {
                 settings: options.settings,
                 review: options.review,
                 tries: Default::default(),
+                release_secret,
                 staff,
                 proxies: options.proxies,
                 engine,
@@ -375,6 +384,19 @@ impl Record {
     /// Looks at records that somebody looks at again.
     pub fn reviews(&self) -> crate::Reviews {
         crate::Reviews::new(self.inner.clone())
+    }
+
+    /// Data that leaves for planning, research or the law.
+    pub fn releases(&self) -> crate::Releases {
+        self.releases_with(Arc::new(self.opt_out_check()))
+    }
+
+    /// The same, with opt-out checks from elsewhere.
+    pub fn releases_with(&self, answers: Arc<dyn crate::OptOutAnswers>) -> crate::Releases {
+        let settings = care_core::secondary_use::Settings {
+            check_max_age_days: self.inner.opt_out.settings().max_age_days,
+        };
+        crate::Releases::new(self.inner.clone(), answers, settings)
     }
 
     /// What a person must look at.

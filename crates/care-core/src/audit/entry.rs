@@ -41,6 +41,8 @@ pub enum Act {
     Choice,
     /// Something a person must look at was opened, decided or closed.
     Worklist,
+    /// Data left, or was asked for, for a use beyond care.
+    Release,
     /// An administrative act: configuration, keys, jobs, backup.
     Admin,
 }

@@ -2,8 +2,8 @@
 //! band, gender, area.
 //!
 //! Steps from fine to coarse; at each step those whose group is large enough stay at it, and the
-//! others go on together. Whoever is left at the end has nothing told of them, or does not leave
-//! when fewer than five are left so.
+//! others go on together. Whoever is left at the end has nothing told of them; where these are fewer
+//! than five, the smallest group goes with them.
 
 use std::collections::BTreeMap;
 
@@ -120,7 +120,8 @@ fn at_step(person: &Described, (width, gender, district, area): Step) -> General
     }
 }
 
-/// How each person is told; `None` for those who do not leave, because fewer than `smallest` are left.
+/// How each person is told; `None` for all where there are fewer than `smallest` in all. Where a few are
+/// left at the end, the smallest group is told as little as they are, so that nobody stays behind.
 pub fn generalise(people: &[Described], smallest: u32) -> Vec<Option<Generalised>> {
     let mut told: Vec<Option<Generalised>> = vec![None; people.len()];
     let mut left: Vec<usize> = (0..people.len()).collect();
@@ -144,7 +145,29 @@ pub fn generalise(people: &[Described], smallest: u32) -> Vec<Option<Generalised
         }
         left.sort_unstable();
     }
+    if !left.is_empty() && people.len() >= smallest as usize {
+        left.extend(smallest_group(&told));
+        for place in left {
+            if let Some(slot) = told.get_mut(place) {
+                *slot = Some(Generalised::default());
+            }
+        }
+    }
     told
+}
+
+/// Who is in the smallest group that is told alike.
+fn smallest_group(told: &[Option<Generalised>]) -> Vec<usize> {
+    let mut groups: BTreeMap<&Generalised, Vec<usize>> = BTreeMap::new();
+    for (place, one) in told.iter().enumerate() {
+        if let Some(one) = one {
+            groups.entry(one).or_default().push(place);
+        }
+    }
+    groups
+        .into_values()
+        .min_by_key(Vec::len)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -196,7 +219,7 @@ mod tests {
             }
             assert!(groups.values().all(|people| *people >= 5), "{groups:?}");
             let kept_back = told.iter().filter(|one| one.is_none()).count();
-            assert!(kept_back < 5, "{kept_back} of {}", people.len());
+            assert_eq!(kept_back, if people.len() < 5 { people.len() } else { 0 });
         }
     }
 }

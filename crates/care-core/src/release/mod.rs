@@ -5,6 +5,7 @@
 //! release room of the record. Source: the secondary-use part of the access model (8.5), screens G6.
 
 mod certificate;
+mod conditions;
 mod csv;
 mod dates;
 mod deidentify;
@@ -22,6 +23,7 @@ pub use certificate::{
     Certificate, CertificateError, CertifiedApproval, CertifiedCheck, CertifiedCounts,
     CertifiedFile, SmallSafe, Verifier,
 };
+pub use conditions::{condition_name, conditions};
 pub use csv::{csv_cell, csv_line};
 pub use dates::{DateRule, released_date};
 pub use deidentify::{Known, PersonInRelease, Rules, deidentify, patient};

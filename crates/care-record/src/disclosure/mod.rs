@@ -50,12 +50,12 @@ pub use fhir::{FhirAsk, FhirPage, FhirResource};
 pub use find::{Details, Found, FoundPerson, NumberProblem};
 pub(crate) use holds::HELD_LOOKS;
 pub use holds::HeldLook;
+pub use log_review::{LogAsk, LogPage, RecordedEntry};
 #[allow(
     unused_imports,
     reason = "the rooms of disclosures and extracts write it"
 )]
 pub(crate) use looks::Given;
-pub use log_review::{LogAsk, LogPage, RecordedEntry};
 pub use own::{OwnCase, OwnPerson, OwnRecord, OwnSource, ProxyStop};
 pub use own_letters::{OwnLetters, OwnRequest};
 pub use proof::OwnProof;

@@ -136,7 +136,7 @@ fn kind(entry: &Entry) -> (Json, Vec<Json>) {
             (dicom("110110", "Patient Record"), vec![own])
         }
         Act::Find | Act::Search => (dicom("110112", "Query"), vec![own]),
-        Act::Print => (dicom("110106", "Export"), vec![own]),
+        Act::Print | Act::Release => (dicom("110106", "Export"), vec![own]),
         Act::Receive | Act::Refuse => (dicom("110107", "Import"), vec![own]),
         Act::SignIn => (
             dicom("110114", "User Authentication"),
@@ -163,6 +163,7 @@ pub fn code_of(act: Act) -> &'static str {
         Act::Print => "print",
         Act::ApiRead => "api-read",
         Act::Disclose => "disclose",
+        Act::Release => "release",
         Act::Receive => "receive",
         Act::Refuse => "refuse",
         Act::Identity => "identity",

@@ -333,7 +333,6 @@ pub(crate) struct Given {
 impl Given {
     /// The entry for one person. `what` is `disclosure` or `extract`. A disclosure that must not be
     /// told yet is held back in the same commit: see `Disclosure::hold_change`.
-    #[allow(dead_code, reason = "the rooms of disclosures and extracts write it")]
     pub fn entry(
         &self,
         mut entry: Entry,

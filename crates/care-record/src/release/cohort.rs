@@ -169,8 +169,8 @@ pub(super) fn candidate(
         described,
         objected,
         type_1: dissents(&held),
-        gp_dissent: choice.as_ref().is_some_and(|it| it.gp_dissent),
-        withheld: choice.map(|it| it.withheld_sources).unwrap_or_default(),
+        gp_dissent: choice.as_ref().is_some_and(|it| it.dissents()),
+        withheld: choice.map(|it| it.withheld()).unwrap_or_default(),
         practice,
     }))
 }

@@ -7,11 +7,12 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use care_core::audit::{Act, Entry, Outcome};
+use care_core::audit::{Act, Entry};
 use care_core::release::{
     Certificate, CertifiedApproval, CertifiedCheck, CertifiedCounts, CertifiedFile, SmallSafe,
 };
-use care_core::secondary_use::DataForm;
+use care_core::secondary_use::{DataForm, LegalBasis};
+use care_core::vocabulary::Category;
 use jiff::{Timestamp, ToSpan as _};
 use sha2::{Digest as _, Sha256};
 
@@ -24,6 +25,7 @@ use super::{
     DECIDES, Releases, allowed, memory, needs_guardian, other_step, release_entry, secret, too_few,
 };
 use crate::caller::Caller;
+use crate::disclosure::Given;
 
 /// The certificate's name among the files.
 pub(super) const CERTIFICATE: &str = "certificate.txt";
@@ -273,18 +275,18 @@ impl Releases {
         extract: &Extract,
         person: care_core::vocabulary::PersonId,
     ) -> Entry {
-        let mut entry = release_entry(now, Act::Release, caller, &extract.specification);
-        entry.outcome = Outcome::Success;
-        entry.person = Some(person);
-        entry.reason.clone_from(&extract.specification.legal_basis);
-        entry
-            .categories
-            .clone_from(&extract.specification.categories);
-        entry.detail = format!(
-            "extract {}: disclosed to {}",
-            extract.reference, extract.specification.destination
-        );
-        entry
+        let specification = &extract.specification;
+        let entry = release_entry(now, Act::Disclose, caller, specification);
+        let given = Given {
+            to: specification.destination.clone(),
+            reference: extract.reference.clone(),
+            why: why(specification.legal_basis()).to_owned(),
+        };
+        let categories = specification.categories.iter();
+        let categories = categories
+            .filter_map(|code| Category::from_code(code))
+            .collect();
+        given.entry(entry, "extract", person, categories)
     }
 
     /// The evening of the day by which it is destroyed: the case's due date, by which it reminds.
@@ -400,6 +402,20 @@ impl Releases {
         } else {
             Err(other_step(&extract))
         }
+    }
+}
+
+/// A legal basis as the person reads it.
+fn why(basis: LegalBasis) -> &'static str {
+    match basis {
+        LegalBasis::RequiredByLaw => "A law required it.",
+        LegalBasis::CourtOrder => "A court ordered it.",
+        LegalBasis::OverridingPublicInterest => "It was needed to keep others safe.",
+        LegalBasis::Regulation3 => {
+            "It was needed against an infection or another risk to public health."
+        }
+        LegalBasis::ExplicitConsent => "You agreed to it.",
+        _ => "It was approved for planning or research, and you have not opted out.",
     }
 }
 

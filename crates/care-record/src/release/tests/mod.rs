@@ -83,6 +83,7 @@ pub(super) fn caller(id: &str, role: Role) -> Caller {
             family_numbers: Vec::new(),
         },
         session: id.to_owned(),
+        request: String::new(),
     }
 }
 
@@ -205,12 +206,10 @@ impl Rig {
         let choice = Choice {
             connect_care: ConnectCareChoice::Objected,
             status: ChoiceStatus::Decided,
-            blocked_organisations: Vec::new(),
-            withheld_sources: Vec::new(),
-            gp_dissent: false,
             set_by: "self".to_owned(),
             channel: "online".to_owned(),
             decided_at: self.clock.now(),
+            ..Choice::default()
         };
         self.commit(vec![Change::Choice {
             person: person(nth),

@@ -38,6 +38,7 @@ pub fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<
         settings: config.access_settings(),
         group_roles: config.staff.group_roles(),
         opt_out: config.opt_out_settings(),
+        proxies: config.portal.proxy_policy(),
         ..Options::new(&config.record.data)
     };
     Ok(Record::open(options)?)

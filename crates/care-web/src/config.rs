@@ -3,6 +3,7 @@
 //! Nothing else reads the environment. Secrets never stand in the file: a key names the file or the
 //! environment variable that holds the secret.
 
+pub mod portal;
 mod staff;
 
 use std::collections::BTreeMap;
@@ -54,6 +55,9 @@ pub struct Config {
     /// Settings of the access rules (access model, 8.6).
     #[serde(default)]
     pub access: Access,
+    /// The pages of patients and of those who act for them.
+    #[serde(default)]
+    pub portal: portal::Portal,
     /// What is written to standard error while running.
     #[serde(default)]
     pub log: Log,
@@ -131,6 +135,10 @@ pub struct Signin {
     /// Strengths of authentication accepted (`acr`); empty accepts none.
     #[serde(default = "acrs")]
     pub accepted_acr: Vec<String>,
+    /// Vectors of trust (`vot`) accepted from people who are not staff. Whatever is accepted, only
+    /// those that begin with P9 show a record.
+    #[serde(default = "crate::signin::people::vectors")]
+    pub accepted_vectors: Vec<String>,
     /// Least assurance of identity (`idassurancelevel`, 0 to 4); 0 asks for none.
     #[serde(default)]
     pub minimum_identity_level: u8,
@@ -736,6 +744,7 @@ impl Config {
         self.audit.faults(data, witness, &mut faults);
         self.network_faults(&mut faults);
         self.signin_faults(&mut faults);
+        self.portal.faults(&mut faults);
         self.directory_faults(&mut faults);
         self.staff_faults(&mut faults);
         self.mesh_faults(&mut faults);

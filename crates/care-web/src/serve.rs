@@ -92,6 +92,7 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
         .mesh
         .clone()
         .map(|mesh| tokio::spawn(feeds::mesh::run(mesh, state.clone(), stop.clone())));
+    let notices = tokio::spawn(portal::send_notices(state.clone(), stop.clone()));
     let mut http_stop = stop.clone();
     let app = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let http = axum::serve(sockets.http, app)
@@ -102,6 +103,7 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
     let ended = async {
         // A listener that failed has said so in the log; here only its end counts.
         let _ = http.await;
+        let _ = notices.await;
         let _ = witnesses.await;
         if let Some(mllp) = mllp {
             let _ = mllp.await;

@@ -179,6 +179,17 @@ impl Proxies {
         Ok(kept.grant)
     }
 
+    /// The same for whoever holds this NHS number, where nobody ever acted for them: a service that
+    /// moves in brings what was granted before. Whether it was granted now.
+    pub fn grant_first(&self, number: NhsNumber, grant: &NewGrant, by: &str) -> Answer<bool> {
+        match self.holder_of(number)? {
+            Some(person) if self.of(person)?.is_empty() => {
+                self.grant(person, grant, by).map(|_| true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Makes a code with which somebody, once signed in, takes up this grant. The code is shown once
     /// and kept by its digest.
     pub fn invite(&self, person: PersonId, grant: &NewGrant, by: &str) -> Answer<String> {

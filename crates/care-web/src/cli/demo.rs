@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use care_core::vocabulary::{NhsNumber, OdsCode, PersonId};
-use care_record::{Clock, DisclosureError, IdentityError, SystemClock, WorklistKind};
+use care_record::{
+    Clock, DisclosureError, Holder, IdentityError, NewGrant, ProxyRelationship, ProxyRights,
+    SystemClock, WorklistKind,
+};
 use care_synthetic::{Outgoing, Payload, Story};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -111,6 +114,7 @@ async fn start(args: DemoArgs, config: Config, opt_out_port: u16) -> anyhow::Res
                 decide_joins(&state).await?;
             }
             set_hints(&state).await?;
+            grant_proxies(&state).await?;
             greet(&args, opt_out_port);
         }
         () = told.wait() => eprintln!("stopped before every message was sent; the next start sends them again"),
@@ -438,6 +442,34 @@ async fn set_hints(state: &crate::state::Shared) -> anyhow::Result<()> {
         .await
         .map_err(|_| anyhow::anyhow!("the record did not answer"))??;
     Ok(())
+}
+
+/// Who acts for whom in the story: a mother for her child, on proof that somebody saw. Made once, so
+/// that ending it lasts.
+async fn grant_proxies(state: &crate::state::Shared) -> anyhow::Result<()> {
+    let proxies = state.record.proxies();
+    let granted = crate::blocking(move || -> anyhow::Result<()> {
+        for user in care_synthetic::users()
+            .iter()
+            .filter(|one| one.role == "proxy")
+        {
+            let number = user.person.and_then(|text| NhsNumber::parse(text).ok());
+            let Some(number) = number else { continue };
+            let grant = NewGrant {
+                holder: Holder::user(user.id),
+                who: user.name.to_owned(),
+                relationship: ProxyRelationship::Parent,
+                rights: ProxyRights::ALL,
+                until: None,
+                evidence: "Birth certificate, seen at the GP practice".to_owned(),
+            };
+            proxies.grant_first(number, &grant, "demo")?;
+        }
+        Ok(())
+    });
+    granted
+        .await
+        .map_err(|_| anyhow::anyhow!("the record did not answer"))?
 }
 
 fn greet(args: &DemoArgs, opt_out_port: u16) {

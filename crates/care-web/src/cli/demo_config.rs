@@ -155,6 +155,8 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
     );
     let mut config: Config = toml::from_str(&text).context("the demonstration's configuration")?;
     config.demo = true;
+    config.portal.clinical_copy = true;
+    config.portal.notices.folder = Some(data.join("notices"));
     config.record.data = data.join("record");
     config.record.witness = data.join("witness");
     config.signin.client_secret_file = Some(keys.join("client-secret"));

@@ -3,13 +3,13 @@
 use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use care_core::sections::When;
 use care_record::{Look, LookKind, OwnCase};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
-use super::{Oneself, ask, day, draw, moment, own_record};
+use super::told::{Row, row};
+use super::{Oneself, ask, day, draw, own_record, requests};
 use crate::components::{Head, shown};
 use crate::problem::Problem;
 use crate::state::Shared;
@@ -24,55 +24,8 @@ pub(super) struct Filter {
     own: String,
 }
 
-/// One look, in words.
-#[derive(Serialize)]
-struct Row {
-    entry: u64,
-    when: String,
-    machine: String,
-    heading: String,
-    name: String,
-    why: String,
-    seen: String,
-    printed: bool,
-    reviewed: bool,
-    own: bool,
-}
-
-fn row(look: &Look, names: bool) -> Row {
-    let what = match look.kind {
-        LookKind::Opened if look.own => "You looked at these pages",
-        LookKind::Opened => "Opened your record",
-        LookKind::Found => "Found your name, did not open your record",
-        LookKind::Refused => "Tried to open your record and could not",
-        LookKind::System => "A computer system took a copy",
-        LookKind::Given => "Information about you was given to them",
-        LookKind::NotOpened => "Your record was not opened at this visit",
-    };
-    let seen = match look.kind {
-        LookKind::Opened | LookKind::System if !look.own => look.seen.join(", "),
-        _ => String::new(),
-    };
-    Row {
-        entry: look.entry,
-        when: moment(look.at),
-        machine: When::moment(look.at).machine,
-        heading: format!("{}, {}: {what}", look.job, look.place),
-        name: if names {
-            look.name.clone()
-        } else {
-            String::new()
-        },
-        why: look.why.clone(),
-        seen,
-        printed: look.printed,
-        reviewed: look.reviewed,
-        own: look.own,
-    }
-}
-
 /// The first moment of a day in London.
-fn start_of(date: Date) -> Option<Timestamp> {
+pub(super) fn start_of(date: Date) -> Option<Timestamp> {
     let start = date.to_zoned(jiff::tz::get!("Europe/London")).ok()?;
     Some(start.timestamp())
 }
@@ -122,14 +75,22 @@ pub(super) async fn list(
         .iter()
         .filter(|look| !look.own && look.kind == LookKind::Opened)
         .count();
+    let usual = from == ordinary && to == today;
     let names = state.content.policy.show_staff_names;
-    let rows: Vec<Row> = chosen.iter().map(|look| row(look, names)).collect();
+    let letters = requests::letters(&state, &session).await?;
+    let asked = requests::requests(&letters);
+    let with_case = |look: &&Look| {
+        let mut row = row(look, names);
+        let case = asked.iter().find(|one| one.entry == Some(row.entry));
+        row.asked = case.map(|one| (one.reference.clone(), one.state.clone()));
+        row
+    };
+    let rows: Vec<Row> = chosen.iter().map(with_case).collect();
     let all = within.iter().filter(|look| own || !look.own).count();
     (filter.from, filter.to) = (from.to_string(), to.to_string());
     let between = (start_of(from).map(day), start_of(to).map(day));
     let head = Head::new("Who has looked at your record", "me-looked").with_error(error.is_some());
-    let shown =
-        shown! { rows, filter, places, opened, all, between, error, names, own_shown => own };
+    let shown = shown! { rows, filter, places, opened, all, between, error, names, usual, own_shown => own };
     draw(&state, &session, &record, "me-looked.html", &head, shown)
 }
 
@@ -141,7 +102,7 @@ pub(super) async fn not_recognised(
 ) -> Result<Response, Problem> {
     let record = own_record(&state, &session, "not recognised").await?;
     let head = Head::new("I do not recognise this", "me-looked");
-    let shown = shown! { entry, reference => "" };
+    let shown = shown! { entry, reference => "", due => "" };
     draw(&state, &session, &record, "me-case.html", &head, shown)
 }
 
@@ -164,7 +125,14 @@ pub(super) async fn report(
     let said: String = report.said.trim().chars().take(2000).collect();
     let case = OwnCase::NotRecognised(entry);
     let reference = ask(&state, move |door| door.own_case(&caller, case, &said)).await?;
+    let letters = requests::letters(&state, &session).await?;
+    let due = letters
+        .requests
+        .iter()
+        .find(|one| one.reference == *reference)
+        .and_then(|one| one.due_at)
+        .map(day);
     let head = Head::new("We will look into it", "me-looked");
-    let shown = shown! { entry, reference => reference.as_str() };
+    let shown = shown! { entry, reference => reference.as_str(), due };
     draw(&state, &session, &record, "me-case.html", &head, shown)
 }

@@ -3,25 +3,33 @@
 //!
 //! Never decides and never reads the store: pages are drawn from what `Disclosure` disclosed.
 
+mod acting;
 mod choices;
+mod copy;
+mod copy_files;
 mod drafts;
 mod looked;
+mod notices;
 mod own;
 mod proof;
+mod requests;
+mod told;
+mod whose;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use care_core::sections::{local, long_date};
-use care_core::vocabulary::{Demographics, Role};
+use care_core::vocabulary::{Demographics, PersonName};
 use care_record::{Disclosure, DisclosureError, OwnRecord};
 use jiff::Timestamp;
 use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
 
 pub use drafts::Drafts;
+pub use notices::send as send_notices;
 
 use crate::components::{Head, page, shown};
 use crate::problem::Problem;
@@ -34,7 +42,26 @@ pub fn router() -> Router<Shared> {
     Router::new()
         .route("/me/login", get(login))
         .route("/me", get(own::home))
+        .route("/me/whose", get(whose::choose).post(whose::picked))
+        .route("/me/prove", get(whose::prove))
         .route("/me/shared", get(own::shared))
+        .route("/me/acting-for", get(acting::list))
+        .route("/me/acting-for/add", get(acting::add).post(acting::added))
+        .route(
+            "/me/acting-for/remove/{grant}",
+            get(acting::remove).post(acting::removed),
+        )
+        .route(
+            "/me/acting-for/code",
+            get(acting::code).post(acting::take_up),
+        )
+        .route(
+            "/me/acting-for/ask",
+            get(acting::ask_form).post(acting::asked),
+        )
+        .route("/me/download", get(copy::form).post(copy::make))
+        .route("/me/requests", get(requests::list))
+        .route("/me/settings", get(requests::settings).post(requests::keep))
         .route("/me/who-looked", get(looked::list))
         .route(
             "/me/who-looked/{entry}",
@@ -55,33 +82,16 @@ pub fn router() -> Router<Shared> {
         )
 }
 
-/// Somebody signed in as a patient, or as one who acts for a patient.
+/// Somebody who has proved who they are, as the person whose record they look at or as one who acts
+/// for that person: settled at every request.
 pub struct Oneself(pub Session);
 
 impl FromRequestParts<Shared> for Oneself {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Response> {
-        let session = state
-            .session(&parts.headers)
-            .await
-            .map_err(IntoResponse::into_response)?;
-        match session {
-            None => {
-                let path = parts.uri.path();
-                let next = if is_own_path(path) { path } else { "/me" };
-                Err(Redirect::to(&format!("/me/login?next={next}")).into_response())
-            }
-            Some(session) if matches!(session.user.role, Role::Patient | Role::Proxy) => {
-                Ok(Self(session))
-            }
-            Some(_) => Err(Problem::forbidden(
-                "This page is for patients",
-                "You are logged in as staff. Staff cannot look at their own record here: log out, \
-                 then log in as a patient.",
-            )
-            .page()),
-        }
+        let whose::Proved(session) = whose::Proved::from_request_parts(parts, state).await?;
+        whose::settled(state, session).await.map(Self)
     }
 }
 
@@ -109,6 +119,8 @@ struct OwnFrame {
     csrf: String,
     person: String,
     acting_for: bool,
+    /// It is settled whose record the pages are about.
+    settled: bool,
 }
 
 /// Draws a page about this record.
@@ -125,6 +137,31 @@ fn draw(
         csrf: session.csrf.clone(),
         person: public_name(&record.known),
         acting_for: record.acting_for,
+        settled: true,
+    };
+    let content = &state.content;
+    page(
+        template,
+        head,
+        None,
+        context! { ..with, ..shown! { content, own } },
+    )
+}
+
+/// Draws a page before it is settled whose record the pages are about.
+fn draw_before(
+    state: &Shared,
+    session: &Session,
+    template: &str,
+    head: &Head,
+    with: Value,
+) -> Result<Response, Problem> {
+    let own = OwnFrame {
+        user: session.user.name.clone(),
+        csrf: session.csrf.clone(),
+        person: String::new(),
+        acting_for: false,
+        settled: false,
     };
     let content = &state.content;
     page(
@@ -154,6 +191,14 @@ async fn own_record(
 ) -> Result<OwnRecord, Problem> {
     let caller = session.caller();
     let record = ask(state, move |door| door.own(&caller, page)).await?;
+    // The number and the birth date must be one person's.
+    let born = record.known.birth_date.map(|date| date.to_string());
+    if let (false, Some(claimed), Some(born)) = (record.acting_for, session.birth_date(), born)
+        && born.len() == claimed.len()
+        && born != claimed
+    {
+        return Err(failed(DisclosureError::NotThere));
+    }
     Ok(record.into_inner())
 }
 
@@ -177,10 +222,12 @@ fn failed(why: DisclosureError) -> Problem {
 
 /// `Jane Smith`.
 fn public_name(known: &Demographics) -> String {
-    known.names.first().map_or_else(String::new, |name| {
-        let given = name.given.first().map_or("", String::as_str);
-        format!("{given} {}", name.family).trim().to_owned()
-    })
+    known.names.first().map_or_else(String::new, name_of)
+}
+
+fn name_of(name: &PersonName) -> String {
+    let given = name.given.first().map_or("", String::as_str);
+    format!("{given} {}", name.family).trim().to_owned()
 }
 
 /// `2 October 2026 at 2:05pm`.

@@ -6,7 +6,8 @@ use care_record::{ChoiceStatus, ConnectCareChoice, LookKind, OwnRecord};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{Oneself, ask, draw, moment, own_record};
+use super::told::often;
+use super::{Oneself, ask, draw, moment, own_record, requests};
 use crate::components::{Head, shown};
 use crate::problem::Problem;
 use crate::state::Shared;
@@ -48,7 +49,18 @@ pub(super) async fn home(
     let last = looks
         .iter()
         .find(|look| look.kind == LookKind::Opened && !look.own)
-        .map(|look| (moment(look.at), look.job.clone(), look.place.clone()));
+        .map(|look| {
+            let place = match look.team {
+                "" => look.place.clone(),
+                team => format!("the {}, {}", team.to_lowercase(), look.place),
+            };
+            (super::day(look.at), place, look.job.clone())
+        });
+    let letters = requests::letters(&state, &session).await?;
+    let asked = requests::requests(&letters);
+    let open: Vec<_> = asked.iter().filter(|one| one.open).take(5).collect();
+    let messages: Vec<_> = requests::messages(&letters).into_iter().take(5).collect();
+    let rights = record.rights.words();
     let choice = choice_sentence(&record);
     let head = Head::new("Your Connect Care record", "me");
     draw(
@@ -57,7 +69,7 @@ pub(super) async fn home(
         &record,
         "me-home.html",
         &head,
-        shown! { choice, last },
+        shown! { choice, last, open, messages, rights },
     )
 }
 
@@ -102,14 +114,4 @@ pub(super) async fn shared(
         &head,
         shown! { sources },
     )
-}
-
-/// How often a source sends, in words.
-fn often(minutes: u32) -> String {
-    match minutes {
-        0..=60 => "at least every hour".to_owned(),
-        61..=1439 => format!("at least every {} hours", minutes.div_ceil(60)),
-        1440..=2879 => "at least every day".to_owned(),
-        _ => format!("at least every {} days", minutes.div_ceil(1440)),
-    }
 }

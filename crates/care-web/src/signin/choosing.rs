@@ -77,11 +77,14 @@ pub async fn arrive(
         }
     };
     if let Some(locked) = state.locked(headers).await? {
-        let same_role = identity.profiles.iter().any(|one| {
-            one.role == locked.user.role.code()
-                && one.organisation == locked.user.organisation.as_str()
+        // Somebody who comes back with less proof than before is not the same user.
+        let same_user = identity.profiles.iter().any(|one| {
+            identity.user(one).is_some_and(|user| {
+                (&user.id, user.role, &user.organisation)
+                    == (&locked.user.id, locked.user.role, &locked.user.organisation)
+            })
         });
-        if locked.user.id == identity.id && same_role {
+        if same_user {
             let landing = landing(&locked.user, &next);
             let set = state.unlock(locked, format!("unlocked; {how}")).await?;
             return Ok(([(header::SET_COOKIE, set)], Redirect::to(&landing)).into_response());

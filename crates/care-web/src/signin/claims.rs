@@ -8,6 +8,7 @@ use care_record::{Directory, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::people;
 use crate::config::{RoleEntry, Signin};
 
 /// A role somebody may choose.
@@ -41,6 +42,12 @@ pub struct Identity {
     /// The provider says which roles they have. Otherwise the staff directory alone does.
     #[serde(default)]
     pub states_roles: bool,
+    /// How far somebody who is not staff proved who they are (`P9`, `P5`); nothing for staff.
+    #[serde(default)]
+    pub proof: Option<String>,
+    /// The birth date that goes with the proof, `YYYY-MM-DD`.
+    #[serde(default)]
+    pub birth_date: Option<String>,
 }
 
 impl Identity {
@@ -50,6 +57,9 @@ impl Identity {
         settings: &Signin,
         directory: &Directory,
     ) -> Option<Self> {
+        if people::are(claims) {
+            return people::identity(claims, settings, directory);
+        }
         let names = &settings.claims;
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         let id = text(&names.user_id)?;
@@ -66,6 +76,8 @@ impl Identity {
                 .filter_map(|role| profile(role, settings, directory))
                 .collect(),
             selected: text(&names.selected_role),
+            proof: None,
+            birth_date: None,
             id,
         })
     }
@@ -81,13 +93,32 @@ impl Identity {
         }
     }
 
-    /// This identity in one of its roles.
+    /// Whether they may see a record in this role: staff by what signing in asked of them, others
+    /// when they have proved who they are.
+    pub fn is_proved(&self, role: Role) -> bool {
+        let is_staff = !matches!(role, Role::Patient | Role::Proxy);
+        is_staff || self.proof.as_deref() == Some(people::PROVED)
+    }
+
+    /// This identity in one of its roles. Somebody who has not proved who they are has no number.
     pub fn user(&self, profile: &Profile) -> Option<User> {
         let number = |text: &String| NhsNumber::parse(text).ok();
+        let role = Role::from_code(&profile.role)?;
+        if !self.is_proved(role) {
+            return Some(User {
+                id: format!("{}{}", people::UNPROVED, self.id),
+                name: self.name.clone(),
+                role,
+                organisation: OdsCode::parse(&profile.organisation).ok()?,
+                can_break_seal: false,
+                own_number: None,
+                family_numbers: Vec::new(),
+            });
+        }
         Some(User {
             id: self.id.clone(),
             name: self.name.clone(),
-            role: Role::from_code(&profile.role)?,
+            role,
             organisation: OdsCode::parse(&profile.organisation).ok()?,
             can_break_seal: profile.can_break_seal,
             own_number: self.own_number.as_ref().and_then(number),

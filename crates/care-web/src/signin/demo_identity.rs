@@ -48,6 +48,13 @@ pub struct DemoUser {
     pub family_numbers: Vec<String>,
 }
 
+impl DemoUser {
+    /// Works somewhere, and is no patient and nobody who acts for one.
+    pub(super) fn is_staff(&self) -> bool {
+        self.own_number.is_none() && self.family_numbers.is_empty()
+    }
+}
+
 /// What was granted by choosing a user.
 #[derive(Clone)]
 struct Grant {
@@ -127,7 +134,9 @@ impl DemoIdentity {
         }
     }
 
+    /// The user of this id; `:P5` after it says that they have not proved who they are.
     fn user(&self, id: &str) -> Option<&DemoUser> {
+        let id = id.strip_suffix(UNPROVED).unwrap_or(id);
         self.users.iter().find(|user| user.id == id)
     }
 }
@@ -161,7 +170,8 @@ pub async fn discovery(State(state): State<Shared>) -> Result<Response, Problem>
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": ["openid", "profile", "nationalrbacaccess"],
         "acr_values_supported": ["AAL3_ANY"],
-        "claims_supported": ["sub", "name", "acr", "amr", "nhsid_useruid", "nhsid_nrbac_roles", "nhs_number"],
+        "vtr_supported": ["P9.Cp.Cd", "P5.Cp.Cd"],
+        "claims_supported": ["sub", "name", "acr", "amr", "nhsid_useruid", "nhsid_nrbac_roles", "nhs_number", "vot", "identity_proofing_level", "family_name"],
         "authorization_response_iss_parameter_supported": true,
     }))
     .into_response())
@@ -211,8 +221,9 @@ pub async fn chosen(
     })?;
     let code = random_text()?;
     let now = state.clock.now();
+    let unproved = !user.is_staff() && chosen.user.ends_with(UNPROVED);
     let grant = Grant {
-        user: user.id.clone(),
+        user: format!("{}{}", user.id, if unproved { UNPROVED } else { "" }),
         asked: chosen.asked.clone(),
         since: now,
         used: None,
@@ -366,11 +377,16 @@ fn id_token(
     let half = Sha256::digest(access.as_bytes());
     let at_hash = URL_SAFE_NO_PAD.encode(&half[..16]);
     let mut claims = person_claims(user);
+    let strength = if user.is_staff() {
+        json!({ "acr": "AAL3_ANY", "amr": ["N3_SMARTCARD"] })
+    } else {
+        json!({ "vot": format!("{}.Cp.Cd", proof(&grant.user)) })
+    };
+    merge(&mut claims, strength);
     let more = json!({
         "iss": issuer(state), "aud": state.config.signin.client_id,
         "iat": now.as_second(), "exp": now.as_second() + 300, "auth_time": now.as_second(),
         "nonce": grant.asked.nonce, "at_hash": at_hash,
-        "acr": "AAL3_ANY", "amr": ["N3_SMARTCARD"],
     });
     merge(&mut claims, more);
     demo.key.sign("JWT", &claims).map_err(Problem::unavailable)
@@ -404,8 +420,8 @@ pub async fn userinfo(
                 .filter(|(_, until)| *until > now)
                 .map(|(user, _)| user.clone())
         })
-        .and_then(|id| demo.user(&id).cloned());
-    let Some(user) = user else {
+        .and_then(|id| Some((demo.user(&id).cloned()?, proof(&id))));
+    let Some((user, proof)) = user else {
         return Ok(refuse(
             StatusCode::UNAUTHORIZED,
             "invalid_token",
@@ -413,7 +429,12 @@ pub async fn userinfo(
         ));
     };
     let mut claims = person_claims(&user);
-    merge(&mut claims, role_claims(&user));
+    let more = if user.is_staff() {
+        role_claims(&user)
+    } else {
+        own_claims(&user, proof)
+    };
+    merge(&mut claims, more);
     Ok(Json(claims).into_response())
 }
 
@@ -434,6 +455,19 @@ fn role_claims(user: &DemoUser) -> Value {
     if let Some(number) = &user.own_number {
         merge(&mut claims, json!({ "nhs_number": number }));
     }
+    claims
+}
+
+/// Claims of somebody who is not staff, shaped by NHS login.
+fn own_claims(user: &DemoUser, proof: &str) -> Value {
+    let (given, family) = user.name.split_once(' ').unwrap_or(("", &user.name));
+    let mut claims = json!({
+        "identity_proofing_level": proof, "given_name": given, "family_name": family,
+        "email_verified": true, "phone_number_verified": true,
+    });
+    if let Some(number) = &user.own_number {
+        merge(&mut claims, json!({ "nhs_number": number }));
+    }
     if !user.family_numbers.is_empty() {
         merge(
             &mut claims,
@@ -441,6 +475,13 @@ fn role_claims(user: &DemoUser) -> Value {
         );
     }
     claims
+}
+
+/// What stands after the id of somebody who has not proved who they are.
+pub(super) const UNPROVED: &str = ":P5";
+
+fn proof(user: &str) -> &'static str {
+    if user.ends_with(UNPROVED) { "P5" } else { "P9" }
 }
 
 /// `GET /demo-identity/end-session`: this provider keeps no session of its own.

@@ -10,6 +10,7 @@ mod kept_forms;
 pub mod keys;
 mod oidc;
 mod pages;
+pub mod people;
 mod provider;
 mod session;
 mod standing;

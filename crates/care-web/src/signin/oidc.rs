@@ -27,7 +27,7 @@ use super::claims::{self, Identity};
 use super::provider::{OnTheWay, ProviderError, provider_down};
 use super::session::{cookie, digest_of, is_own_path, random_text};
 use super::throttle::Place;
-use super::{choosing, guard};
+use super::{choosing, guard, people};
 use crate::problem::Problem;
 use crate::state::{AppState, Shared};
 
@@ -275,7 +275,11 @@ async fn arrive(state: &Shared, headers: &HeaderMap, answer: Answer) -> Result<A
     let identity = Identity::from_claims(&all, settings, &state.directory)
         .ok_or_else(|| refuse("the claims name no user"))?;
     if let Some(step_up) = &one.step_up {
-        if identity.id != step_up.user {
+        let unproved = identity
+            .proof
+            .as_deref()
+            .is_some_and(|it| it != people::PROVED);
+        if identity.id != step_up.user || unproved {
             return Err(refuse("somebody else confirmed"));
         }
         // Whoever asks for a fresh sign-in is told when it was (Core 3.1.2.1).
@@ -330,6 +334,9 @@ fn assurance(
     settings: &crate::config::Signin,
     step_up: bool,
 ) -> Result<String, Refused> {
+    if people::are(token) {
+        return people::assurance(token, all, settings).map_err(refuse);
+    }
     let acr = token.get("acr").and_then(Value::as_str).unwrap_or_default();
     let accepted = match settings.step_up.accepted_acr.as_slice() {
         [] => &settings.accepted_acr,

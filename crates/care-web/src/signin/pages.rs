@@ -137,6 +137,8 @@ struct Listed<'a> {
     id: &'a str,
     name: &'a str,
     job: &'a str,
+    /// May also sign in without having proved who they are.
+    person: bool,
 }
 
 /// The demonstration's identity provider asks who you are.
@@ -147,6 +149,7 @@ pub(super) fn demo_users(users: &[DemoUser], asked: &Asked) -> Result<Response, 
             id: &user.id,
             name: &user.name,
             job: &user.job,
+            person: !user.is_staff(),
         };
         let organisation = match (&user.own_number, user.family_numbers.is_empty()) {
             (None, true) => user.organisation_name.as_str(),

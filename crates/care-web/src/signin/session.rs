@@ -62,6 +62,16 @@ impl Session {
         }
     }
 
+    /// Staff, or somebody who has proved who they are: nobody else sees a record.
+    pub fn is_proved(&self) -> bool {
+        self.identity.is_proved(self.user.role)
+    }
+
+    /// The birth date that the identity provider vouches for, where it says one.
+    pub fn birth_date(&self) -> Option<&str> {
+        self.identity.birth_date.as_deref()
+    }
+
     /// The user holds more than one role, so "change role" leads somewhere.
     pub fn has_other_roles(&self) -> bool {
         self.identity.profiles.len() > 1
@@ -510,6 +520,8 @@ mod tests {
             profiles: vec![profile],
             selected: None,
             states_roles: true,
+            proof: None,
+            birth_date: None,
         }
     }
 

@@ -204,8 +204,8 @@ async fn a_look_by_staff_is_told_to_the_person_within_five_seconds_and_can_be_qu
     let told = words(&looked);
     assert!(before.elapsed().as_secs() < 5);
     assert!(
-        told.contains("GP, Quaggy Lane Surgery: Opened your record")
-            && told.contains("because you are registered there and you gave permission"),
+        told.contains("Opened your record GP, Quaggy Lane Surgery")
+            && told.contains("You are a patient of this GP practice. You gave permission."),
         "{told}"
     );
     // No name of staff, no NHS number in the page, and own views only on asking.
@@ -213,7 +213,7 @@ async fn a_look_by_staff_is_told_to_the_person_within_five_seconds_and_can_be_qu
     let with_own = words(&maya.get("/me/who-looked?own=1").await);
     assert!(with_own.contains("You looked at these pages"), "{with_own}");
     let none = words(&maya.get("/me/who-looked?organisation=X9T01").await);
-    assert!(!none.contains("GP, Quaggy Lane Surgery: Opened"), "{none}");
+    assert!(!none.contains("Opened your record GP"), "{none}");
     // "I do not recognise this" gives a reference.
     let link = looked
         .text
@@ -271,7 +271,7 @@ async fn a_choice_made_online_ends_an_open_visit_at_its_next_request_and_can_be_
     );
     let looked = words(&maya.get("/me/who-looked").await);
     assert!(
-        looked.contains("could not, because you chose not to share it"),
+        looked.contains("They could not open it. You chose not to share it."),
         "{looked}"
     );
     // Back again takes as many pages.

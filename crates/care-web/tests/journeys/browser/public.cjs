@@ -20,7 +20,8 @@ const PUBLIC = ['/', '/about', '/what-is-shared', '/who-can-see', '/organisation
   '/leaflet/large-print', '/leaflet/easy-read', '/leaflet/languages', '/leaflet/cy', '/leaflet/ar', '/leaflet/bn', '/leaflet/order/paper',
   '/privacy', '/cookies', '/accessibility', '/contact', '/service-status', '/me/login']
 const OWN = ['/me', '/me/shared', '/me/who-looked', '/me/who-looked?own=1', '/me/choices', '/me/choices/who', '/me/choices/what',
-  '/me/choices/talk', '/me/choices/confirm', '/me/choices/call', '/me/who-looked/1']
+  '/me/choices/talk', '/me/choices/confirm', '/me/choices/call', '/me/who-looked/1',
+  '/me/acting-for', '/me/acting-for/add', '/me/acting-for/code', '/me/acting-for/ask', '/me/download', '/me/requests', '/me/settings', '/me/whose']
 
 async function look (page, name) {
   await page.evaluate(axeSource)

@@ -56,6 +56,9 @@ class Proxy(http.server.ThreadingHTTPServer):
         self.acknowledged = collections.Counter()
         self.lock = threading.Lock()
 
+    def handle_error(self, *_):
+        """A client that was killed leaves its connection: that is what this is about."""
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -123,7 +123,7 @@ pub fn opt_out_service(data: &Path, pages: u16, port: u16) -> anyhow::Result<Ser
         name: "National data opt-out".to_owned(),
         phone: "0300 303 5678".to_owned(),
         hours: "Monday to Friday, 9am to 5pm, except bank holidays".to_owned(),
-        address: ["National data opt-out", "PO Box 884", "London", "SE99 1AA"]
+        address: ["PO Box 884", "London", "SE99 1AA"]
             .map(String::from)
             .to_vec(),
         about: Some(format!("http://localhost:{pages}/choices")),

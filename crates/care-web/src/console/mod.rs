@@ -8,8 +8,8 @@ pub mod extracts;
 mod guard;
 mod home;
 mod list;
-mod review;
 pub mod opt_out;
+mod review;
 mod words;
 
 use axum::Router;

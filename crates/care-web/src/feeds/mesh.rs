@@ -305,3 +305,118 @@ pub async fn run(settings: MailboxSettings, state: Shared, mut stop: Stop) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use care_core::secondary_use::CheckStatus;
+    use care_core::secondary_use::check::read_list;
+    use care_core::vocabulary::NhsNumber;
+    use care_record::{OptOutSettings, Options, Record, SystemClock};
+
+    use super::*;
+    use crate::mesh::tests::sandbox;
+    use crate::opt_out_service::tests::Rig;
+
+    /// The whole way with nothing of ours between the two: the choice by phone, the question and the answer
+    /// through the sandbox that the maker of the MESH API publishes.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_said_no_by_phone_does_not_come_back_through_the_makers_own_exchange() {
+        let Some(exchange) = sandbox().await else {
+            return;
+        };
+        let service = Rig::start_at(Some(&exchange.endpoint)).await;
+        service.jacob_says_no_by_phone().await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let record = Record::open(Options {
+            opt_out: OptOutSettings {
+                mailbox: "X26ABC1".to_owned(),
+                service_mailbox: "X26ABC2".to_owned(),
+                list_limit: 2,
+                ..OptOutSettings::default()
+            },
+            ..Options::new(folder.path())
+        });
+        let checks = record.expect("opens").opt_out_check();
+        let settings = exchange.settings("X26ABC1", "password", 1000);
+        let courier =
+            Courier::open(&settings, checks.clone(), Arc::new(SystemClock)).expect("opens");
+        let cohort = read_list(b"9990000018\n9990000050\n9990000107\n").numbers;
+        let id = checks.request(&cohort, "release R1", "u1").expect("asked");
+        let mut taken = Vec::new();
+        for _ in 0..100 {
+            let round = courier.round().await;
+            assert_eq!(round.trouble, None);
+            taken.extend(round.taken);
+            if taken.len() == 4 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        taken.sort_unstable();
+        assert_eq!(
+            taken,
+            ["answered", "answered", "job-created", "job-created"]
+        );
+        let result = checks.result(&id).expect("a row").expect("a result");
+        let jacob = NhsNumber::parse("9990000107").expect("a number");
+        assert_eq!(result.opted_out(jacob), Some(true));
+        assert_eq!((result.sent.count(), result.returned.count()), (3, 2));
+        assert_eq!(checks.facts(&id).expect("facts").status, CheckStatus::Ok);
+        assert!(
+            checks
+                .taken()
+                .expect("entries")
+                .values()
+                .all(|count| *count == 1)
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_exchange_that_does_not_answer_is_noted_and_loses_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let opt_out = OptOutSettings {
+            mailbox: "X26ABC1".to_owned(),
+            service_mailbox: "X26ABC2".to_owned(),
+            ..OptOutSettings::default()
+        };
+        let options = Options {
+            opt_out,
+            ..Options::new(folder.path())
+        };
+        let checks = Record::open(options).expect("opens").opt_out_check();
+        for name in ["password", "key"] {
+            std::fs::write(folder.path().join(name), "secret").expect("written");
+        }
+        let settings = MailboxSettings {
+            // A port of this machine where nobody listens.
+            endpoint: "http://127.0.0.1:9".to_owned(),
+            mailbox: "X26ABC1".to_owned(),
+            password_file: Some(folder.path().join("password")),
+            password_variable: None,
+            shared_key_file: Some(folder.path().join("key")),
+            shared_key_variable: None,
+            client_certificate_file: None,
+            authority_file: None,
+            poll_seconds: 1,
+            chunk_bytes: 1000,
+            max_message_bytes: 1 << 20,
+        };
+        let courier =
+            Courier::open(&settings, checks.clone(), Arc::new(SystemClock)).expect("opens");
+        let cohort = read_list(b"9990000018\n").numbers;
+        checks.request(&cohort, "release R1", "u1").expect("asked");
+        let round = courier.round().await;
+        assert!(
+            round
+                .trouble
+                .is_some_and(|why| why.contains("did not answer"))
+        );
+        let health = checks.health().expect("health");
+        assert_eq!(health.lists_waiting, 1);
+        assert!(
+            health
+                .trouble
+                .is_some_and(|why| why.contains("did not answer"))
+        );
+    }
+}

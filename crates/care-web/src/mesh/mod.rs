@@ -11,7 +11,7 @@ pub mod settings;
 pub mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use client::{Client, Downloaded, MeshError, Outgoing};
 pub use settings::MailboxSettings;

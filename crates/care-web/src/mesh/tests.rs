@@ -84,7 +84,7 @@ async fn own(spoil: Option<Spoil>) -> Place {
 }
 
 /// The sandbox, or `None` with a word where it is not installed.
-async fn sandbox() -> Option<Place> {
+pub async fn sandbox() -> Option<Place> {
     let program =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/mesh-sandbox/.venv/bin/uvicorn");
     if !program.exists() {
@@ -144,7 +144,13 @@ impl Place {
     }
 
     fn client(&self, mailbox: &str, password: &str, chunk_bytes: usize) -> Client {
-        let settings = MailboxSettings {
+        let settings = self.settings(mailbox, password, chunk_bytes);
+        Client::open(&settings, Arc::new(SystemClock)).expect("opens")
+    }
+
+    /// How a mailbox here is opened.
+    pub fn settings(&self, mailbox: &str, password: &str, chunk_bytes: usize) -> MailboxSettings {
+        MailboxSettings {
             endpoint: self.endpoint.clone(),
             mailbox: mailbox.to_owned(),
             password_file: self.secret(&format!("{mailbox}-{password}"), password),
@@ -156,8 +162,7 @@ impl Place {
             poll_seconds: 1,
             chunk_bytes,
             max_message_bytes: 1 << 20,
-        };
-        Client::open(&settings, Arc::new(SystemClock)).expect("opens")
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub mod register;
 mod sessions;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

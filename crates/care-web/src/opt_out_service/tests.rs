@@ -16,8 +16,8 @@ use crate::mesh::{Client, MailboxSettings, Outgoing};
 
 const JACOB: &str = "9990000107";
 
-struct Rig {
-    base: String,
+pub struct Rig {
+    pub base: String,
     folder: tempfile::TempDir,
     stop: Option<tokio::sync::watch::Sender<bool>>,
 }
@@ -60,15 +60,21 @@ fn mailbox(folder: &Path, endpoint: &str, mailbox: &str) -> MailboxSettings {
 }
 
 impl Rig {
+    /// With an exchange of its own.
     async fn start() -> Self {
+        Self::start_at(None).await
+    }
+
+    /// The service, answering as X26ABC2 at the sandbox of this endpoint, or at its own exchange.
+    pub async fn start_at(sandbox: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let port = {
             let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
             free.local_addr().expect("an address").port()
         };
         let base = format!("http://localhost:{port}");
-        std::fs::write(folder.path().join("password"), "pw").expect("written");
-        std::fs::write(folder.path().join("shared-key"), "key").expect("written");
+        std::fs::write(folder.path().join("password"), "password").expect("written");
+        std::fs::write(folder.path().join("shared-key"), "TestKey").expect("written");
         let mailboxes =
             ["X26CARE1", "X26OPT01"].map(|id| (id.to_owned(), folder.path().join("password")));
         let operator = |id: &str, name: &str| Operator {
@@ -85,14 +91,16 @@ impl Rig {
             hours: "Monday to Friday".into(),
             address: vec!["Opt-out service".into(), "London".into()],
             about: None,
-            mesh: Some(mailbox(
-                folder.path(),
-                &format!("http://127.0.0.1:{port}"),
-                "X26OPT01",
-            )),
+            mesh: Some(match sandbox {
+                Some(endpoint) => mailbox(folder.path(), endpoint, "X26ABC2"),
+                None => {
+                    let own = format!("http://127.0.0.1:{port}");
+                    mailbox(folder.path(), &own, "X26OPT01")
+                }
+            }),
             workflow: "SPINE_NTT_UPHOLDING".into(),
-            askers: vec!["X26CARE1".into()],
-            exchange: Some(ExchangeConfig {
+            askers: vec!["X26CARE1".into(), "X26ABC1".into()],
+            exchange: sandbox.is_none().then(|| ExchangeConfig {
                 mailboxes: BTreeMap::from(mailboxes),
                 shared_key_file: Some(folder.path().join("shared-key")),
                 shared_key_variable: None,
@@ -127,6 +135,24 @@ impl Rig {
             base: self.base.clone(),
             cookies: BTreeMap::new(),
         }
+    }
+}
+
+impl Rig {
+    /// An operator sets Jacob Stern's choice by phone: no.
+    pub async fn jacob_says_no_by_phone(&self) {
+        let mut olive = self.browser();
+        olive.operator("op1").await;
+        let (address, page) = olive.case("telephone", "Jacob", "Stern", BORN, JACOB).await;
+        let mut form = MATCHED.to_vec();
+        form.extend([
+            ("setter", "self"),
+            ("choice", "out"),
+            ("explained", "yes"),
+            ("act", "set"),
+        ]);
+        let done = olive.decide(&address, &page, &form).await;
+        assert!(done.text.contains("The choice is set"), "{}", done.text);
     }
 }
 

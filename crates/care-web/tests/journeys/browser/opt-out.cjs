@@ -144,8 +144,24 @@ async function online (browser) {
   await look(page, 'not found')
 }
 
+// Who answers for the check sees counts only.
+async function officer (browser) {
+  const page = await fresh(browser)
+  await page.goto(care + '/staff/login')
+  await page.locator('a:has-text("Continue")').first().click()
+  await page.locator('button[name="user"][value="privacy-officer"]').click()
+  await page.goto(care + '/ig')
+  await page.locator('nav a:has-text("Opt-out checks")').first().click()
+  await look(page, 'opt-out checks')
+  await page.fill('#numbers', '999 000 0107')
+  await page.locator('main button:has-text("Ask")').click()
+  await look(page, 'opt-out checks errors')
+  check('a list of one is not asked about', (await page.textContent('main')).includes('would tell their choice'))
+}
+
 withBrowser(async browser => {
   await operator(browser)
+  await officer(browser)
   await online(browser)
 }).then(() => process.exit(failed ? 1 : 0), error => {
   check('the journey ran to its end', false, error.stack)

@@ -336,7 +336,8 @@ mod tests {
             },
             ..Options::new(folder.path())
         });
-        let checks = record.expect("opens").opt_out_check();
+        let record = record.expect("opens");
+        let checks = record.opt_out_check();
         let settings = exchange.settings("X26ABC1", "password", 1000);
         let courier =
             Courier::open(&settings, checks.clone(), Arc::new(SystemClock)).expect("opens");
@@ -383,7 +384,8 @@ mod tests {
             opt_out,
             ..Options::new(folder.path())
         };
-        let checks = Record::open(options).expect("opens").opt_out_check();
+        let record = Record::open(options).expect("opens");
+        let checks = record.opt_out_check();
         for name in ["password", "key"] {
             std::fs::write(folder.path().join(name), "secret").expect("written");
         }

@@ -66,6 +66,8 @@ pub struct Options {
     pub group_roles: Vec<(String, crate::StaffRole)>,
     /// What the deployment decided about the check for national data opt-outs.
     pub opt_out: crate::OptOutSettings,
+    /// Stop users who try NHS numbers one after another. Off for measuring only.
+    pub throttle: bool,
     /// Follow the log and open cases for looks that a rule of review speaks of. Off for measuring only.
     pub watch: bool,
     /// The settings of the rules that say which looks are looked at again.
@@ -91,6 +93,7 @@ impl Options {
             settings: Settings::default(),
             proxies: crate::ProxyPolicy::default(),
             signing_key: None,
+            throttle: true,
             watch: true,
             review: care_core::review::Settings::default(),
             group_roles: Vec::new(),
@@ -207,6 +210,8 @@ pub(crate) struct Inner {
     pub proxies: crate::ProxyPolicy,
     /// The settings of the review rules.
     pub review: care_core::review::Settings,
+    /// Users who try NHS numbers one after another are stopped.
+    pub throttle: bool,
     /// NHS numbers that users tried.
     pub tries: crate::disclosure::tries::Tries,
     /// The engine itself, for upkeep.
@@ -301,6 +306,7 @@ impl Record {
                 directory: options.registry,
                 settings: options.settings,
                 review: options.review,
+                throttle: options.throttle,
                 tries: Default::default(),
                 release_secret,
                 staff,

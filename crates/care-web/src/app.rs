@@ -36,6 +36,8 @@ pub fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<
         witness: Some(config.record.witness.clone()),
         publication: config.audit.publication(),
         settings: config.access_settings(),
+        throttle: !config.unthrottled,
+        review: config.review.settings(),
         group_roles: config.staff.group_roles(),
         opt_out: config.opt_out_settings(),
         proxies: config.portal.proxy_policy(),
@@ -57,7 +59,8 @@ pub fn open_at(
 ) -> anyhow::Result<Shared> {
     let record = open_record_at(&config, clock.clone())?;
     let tokens = Tokens::open(&config)?;
-    let signin = SignIn::new(tokens, demo).context("the HTTPS client did not start")?;
+    let signin =
+        SignIn::new(tokens, demo, config.unthrottled).context("the HTTPS client did not start")?;
     let mut content = Content::open(config.content.as_deref())?;
     if let Some(address) = &config.demo_opt_out_service {
         content.national.address_online.clone_from(address);

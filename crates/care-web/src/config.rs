@@ -58,6 +58,9 @@ pub struct Config {
     /// The pages of patients and of those who act for them.
     #[serde(default)]
     pub portal: portal::Portal,
+    /// Which looks are looked at again.
+    #[serde(default)]
+    pub review: crate::console::ReviewSettings,
     /// What is written to standard error while running.
     #[serde(default)]
     pub log: Log,
@@ -73,6 +76,9 @@ pub struct Config {
     /// Where the demonstration's own opt-out service is; a deployment's stands in its content file.
     #[serde(skip)]
     pub demo_opt_out_service: Option<String>,
+    /// Nobody who guesses is stopped: a demonstration under load. A file cannot say it.
+    #[serde(skip)]
+    pub unthrottled: bool,
 }
 
 /// Where the faces listen.
@@ -748,6 +754,14 @@ impl Config {
         self.directory_faults(&mut faults);
         self.staff_faults(&mut faults);
         self.mesh_faults(&mut faults);
+        if let Err(why) = self.review.check() {
+            faults.push(Fault {
+                key: "review".into(),
+                what: why.to_string(),
+                why: "misuse would go unseen".into(),
+                mend: "leave the setting out, or give a value between the two".into(),
+            });
+        }
         faults
     }
 

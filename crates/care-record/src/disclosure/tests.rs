@@ -669,3 +669,28 @@ fn a_look_that_must_be_looked_at_again_opens_one_case_in_its_own_commit() {
     let kinds: Vec<String> = all().into_iter().map(|case| case.kind).collect();
     assert_eq!(kinds, ["emergency-access", "self-reported"]);
 }
+
+#[test]
+fn emergency_access_ends_after_its_minutes_and_holds_for_one_person() {
+    let world = World::new();
+    let stranger = caller(Role::DistrictNurse, "X9C01", "session-9");
+    let why = Why::Emergency {
+        ground: Ground::RiskToLife,
+        text: "found collapsed".to_owned(),
+        seal: false,
+    };
+    let opened = open(&world, &stranger, &why).expect("opened");
+    let until = opened.emergency_until.expect("an end");
+    let door = world.door();
+    let read = |visit: &str| {
+        door.section(&stranger, visit, &SectionRequest::Allergies)
+            .map(|_| ())
+    };
+    read(&opened.visit).expect("while it lasts");
+    // For nobody else: without a reason of their own, the next person is closed.
+    let again = open(&world, &stranger, &Why::NotPresent);
+    assert_eq!(again, Err(Refusal::NoRelationship));
+    world.clock.set(until);
+    let ended = read(&opened.visit);
+    assert!(matches!(ended, Err(DisclosureError::VisitEnded)));
+}

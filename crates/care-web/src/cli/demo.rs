@@ -60,6 +60,9 @@ pub struct DemoArgs {
     /// Port of the national opt-out service [default: ten above --port, or a free one]
     #[arg(long, value_name = "PORT")]
     opt_out_port: Option<u16>,
+    /// Do not stop those who guess: for load tests, and to see the tests of the throttles fail
+    #[arg(long, hide = true)]
+    unthrottled: bool,
 }
 
 /// What the first start told, kept so that an interrupted start tells the same again.
@@ -82,6 +85,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut config = demo_config::of(&args.data, args.port, args.mllp_port)?;
     let opt_out_port = opt_out_port(&args)?;
     demo_config::with_opt_out_service(&mut config, &args.data, opt_out_port);
+    config.unthrottled = args.unthrottled;
     telemetry::begin(&config.log);
     runtime()?.block_on(start(args, config, opt_out_port))
 }

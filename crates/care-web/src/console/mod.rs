@@ -10,6 +10,7 @@ mod home;
 mod list;
 pub mod opt_out;
 mod review;
+mod settings;
 mod words;
 
 use axum::Router;
@@ -22,6 +23,7 @@ use serde::Serialize;
 pub use guard::{allowed, home_of};
 #[allow(unused_imports)] // Rooms of the console take what they need.
 pub use list::{Asked, Cell, Column, FILE, FilterField, List, PAGE, age, day_in_address};
+pub use settings::ReviewSettings;
 pub use words::{kind_title, state_title};
 
 use crate::components::{Frame, Head, page, shown};

@@ -400,10 +400,14 @@ fn kept_user(identity: &Identity, profile: &Profile) -> Result<String, Problem> 
 
 impl SignIn {
     /// Nobody signed in yet.
-    pub fn new(tokens: Tokens, demo: Option<DemoIdentity>) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        tokens: Tokens,
+        demo: Option<DemoIdentity>,
+        unthrottled: bool,
+    ) -> Result<Self, reqwest::Error> {
         Ok(Self {
             last_used: Mutex::default(),
-            throttle: Throttle::default(),
+            throttle: Throttle::new(unthrottled),
             choosing: Waiting::default(),
             provider: Provider::new()?,
             kept_forms: KeptForms::default(),

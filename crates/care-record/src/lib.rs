@@ -10,6 +10,7 @@ mod choices;
 mod clock;
 mod directory;
 mod disclosure;
+mod exceptional;
 mod identity;
 mod intake;
 mod jobs;
@@ -37,6 +38,7 @@ pub use choices::{
 };
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
+pub use disclosure::exceptional::{Counts, Pack, PackItem, Scope};
 pub use disclosure::{
     CasePerson, ChoiceTold, Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError,
     Explained, FhirAsk, FhirPage, FhirResource, Found, FoundPerson, Ground, HeldLook, Look,
@@ -45,6 +47,9 @@ pub use disclosure::{
     Simulation, Stated, Stopped, VisitFacts, Why,
 };
 pub use disclosure::{LogAsk, LogPage, OwnProof, RecordedEntry};
+pub use exceptional::{
+    Basis, Decided, Exceptional, ExceptionalError, Plan, Release, Request, Told, plan_of,
+};
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{
     DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, FileDelivery, FileResult,

@@ -387,6 +387,11 @@ impl Record {
         self.inner.opt_out.clone()
     }
 
+    /// Disclosures in exceptional circumstances.
+    pub fn exceptional(&self) -> crate::Exceptional {
+        crate::Exceptional::new(self.inner.clone())
+    }
+
     /// Looks at records that somebody looks at again.
     pub fn reviews(&self) -> crate::Reviews {
         crate::Reviews::new(self.inner.clone())

@@ -147,7 +147,6 @@ impl Disclosure {
 
     /// The change that holds back, in the commit that makes it, an act known by this visit name: a
     /// disclosure gives its entry a name of its own there.
-    #[allow(dead_code, reason = "the room of disclosures holds in its own commit")]
     pub(crate) fn hold_change(
         &self,
         person: PersonId,

@@ -8,6 +8,7 @@ mod account;
 mod asking;
 mod choosing;
 mod disclosed;
+pub(crate) mod exceptional;
 mod explain;
 mod fhir;
 mod find;

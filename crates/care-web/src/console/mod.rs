@@ -4,11 +4,13 @@
 //! clinical content. Every view is itself recorded. Source: the screen design, section 11.
 
 pub mod choices;
+mod disclosures;
 pub mod extracts;
 mod guard;
 mod home;
 mod list;
 pub mod opt_out;
+mod pack;
 mod review;
 mod settings;
 mod words;
@@ -39,6 +41,16 @@ pub fn router() -> Router<Shared> {
         .route("/ig/review.csv", get(review::file))
         .route("/ig/review/close", post(review::close))
         .route("/ig/review/{number}", get(review::one).post(review::decide))
+        .route("/ig/disclosures", get(disclosures::list))
+        .route("/ig/disclosures.csv", get(disclosures::file))
+        .route(
+            "/ig/disclosures/new",
+            get(disclosures::form).post(disclosures::open),
+        )
+        .route(
+            "/ig/disclosures/{number}",
+            get(disclosures::one).post(disclosures::step),
+        )
         .route(
             "/staff/questions",
             get(review::questions).post(review::answer),
@@ -61,6 +73,12 @@ const PLACES: &[(&str, &str, &str, guard::Roles)] = &[
     ("ig-home", "Home", "/ig", guard::CASES),
     ("ig-review", "Access review", "/ig/review", guard::CASES),
     ("ig-choices", "Choices", "/ig/choices", choices::ROLES),
+    (
+        "ig-disclosures",
+        "Disclosures",
+        "/ig/disclosures",
+        guard::DISCLOSURES,
+    ),
     ("ig-extracts", "Extracts", "/ig/extracts", extracts::ROLES),
     (
         "ig-opt-out",

@@ -15,7 +15,7 @@ use crate::caller::Caller;
 use crate::casework::{
     Case, CaseChange, CaseEvent, CaseFilter, Casework, CaseworkError, NewCase, changing,
 };
-use crate::disclosure::exceptional::{Counts, Mandate, Pack, Scope};
+use crate::disclosure::exceptional::{Mandate, Pack, Scope, ScopeCounts};
 use crate::disclosure::{Disclosure, DisclosureError};
 use crate::record::Inner;
 use crate::store::{Change, StoreError};
@@ -296,7 +296,7 @@ impl Exceptional {
     }
 
     /// How much the plan would disclose: counts, and what it sets aside.
-    pub fn preview(&self, caller: &Caller, case: &Case) -> Answer<Counts> {
+    pub fn preview(&self, caller: &Caller, case: &Case) -> Answer<ScopeCounts> {
         let (person, mandate, plan) = self.mandate(case, false)?;
         Ok(self
             .door()

@@ -38,7 +38,7 @@ pub use choices::{
 };
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use directory::{Directory, Source};
-pub use disclosure::exceptional::{Counts, Pack, PackItem, Scope};
+pub use disclosure::exceptional::{Pack, PackItem, Scope, ScopeCounts};
 pub use disclosure::{
     CasePerson, ChoiceTold, Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError,
     Explained, FhirAsk, FhirPage, FhirResource, Found, FoundPerson, Ground, HeldLook, Look,

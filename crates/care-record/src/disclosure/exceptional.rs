@@ -1,5 +1,5 @@
 //! What an exceptional-circumstance disclosure reads: the stated scope and nothing beside it, by rule 5
-//! of the access model. Counts beforehand, the pack once.
+//! of the access model. ScopeCounts beforehand, the pack once.
 
 use care_core::access::Permission;
 use care_core::audit::{Act, Entry};
@@ -56,7 +56,7 @@ pub(crate) struct Mandate {
 
 /// What a disclosure would hold, as counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct ScopeCounts {
     /// Category code and how many items, in the order of the record.
     pub items: Vec<(String, usize)>,
     /// Protected items are held and never part of a pack.
@@ -95,7 +95,7 @@ impl Disclosure {
         self.holder(number)
     }
 
-    /// How much a disclosure of this scope would hold. Counts only; decided as if its decision were
+    /// How much a disclosure of this scope would hold. ScopeCounts only; decided as if its decision were
     /// made, so that the deciders see what they decide about.
     pub(crate) fn exceptional_counts(
         &self,
@@ -103,7 +103,7 @@ impl Disclosure {
         person: PersonId,
         mandate: &Mandate,
         scope: &Scope,
-    ) -> Answer<Counts> {
+    ) -> Answer<ScopeCounts> {
         let mut decider = caller.clone();
         decider.user.role = Role::CaldicottGuardian;
         let mandate = Mandate {
@@ -118,7 +118,7 @@ impl Disclosure {
             (category.code().to_owned(), held.count())
         });
         let choice = &gathered.facts.choice;
-        Ok(Counts {
+        Ok(ScopeCounts {
             items: counts.collect(),
             withheld: gathered.decision.withheld_notice(),
             objected: choice.connect_care != care_core::access::ChoiceState::None,

@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use care_core::sections::{When, identity};
 use care_core::vocabulary::{Category, Role};
 use care_record::{
-    Basis, Case, CaseFilter, Counts, Decided, ExceptionalError, Plan, Record, Release, Request,
-    Scope, Sort, Told, plan_of,
+    Basis, Case, CaseFilter, Decided, ExceptionalError, Plan, Record, Release, Request, Scope,
+    ScopeCounts, Sort, Told, plan_of,
 };
 use jiff::Timestamp;
 use minijinja::context;
@@ -284,7 +284,7 @@ struct Tick {
     count: Option<usize>,
 }
 
-fn ticks(scope: &Scope, counts: Option<&Counts>) -> Vec<Tick> {
+fn ticks(scope: &Scope, counts: Option<&ScopeCounts>) -> Vec<Tick> {
     let leaves = |category: &&Category| **category != Category::AccessLog;
     Category::ALL
         .iter()

@@ -119,6 +119,7 @@ async fn start(args: DemoArgs, config: Config, opt_out_port: u16) -> anyhow::Res
             }
             set_hints(&state).await?;
             grant_proxies(&state).await?;
+            first_release(&state).await?;
             greet(&args, opt_out_port);
         }
         () = told.wait() => eprintln!("stopped before every message was sent; the next start sends them again"),
@@ -474,6 +475,20 @@ async fn grant_proxies(state: &crate::state::Shared) -> anyhow::Result<()> {
     granted
         .await
         .map_err(|_| anyhow::anyhow!("the record did not answer"))?
+}
+
+/// Counts for the planning pages, once. A start that cannot make them goes on without.
+async fn first_release(state: &crate::state::Shared) -> anyhow::Result<()> {
+    let record = state.record.clone();
+    let today = care_core::sections::local(state.clock.now()).date();
+    let made = crate::blocking(move || super::demo_release::make(&record, today));
+    if let Err(error) = made
+        .await
+        .map_err(|_| anyhow::anyhow!("the record did not answer"))?
+    {
+        tracing::warn!(%error, "the planning counts were not made");
+    }
+    Ok(())
 }
 
 fn greet(args: &DemoArgs, opt_out_port: u16) {

@@ -5,6 +5,7 @@ mod audit;
 mod decide;
 pub mod demo;
 pub mod demo_config;
+mod demo_release;
 mod directory;
 mod feed_client;
 mod files;
@@ -12,6 +13,7 @@ mod load;
 mod opt_out;
 mod opt_out_service;
 mod progress;
+mod release;
 mod send;
 mod serve;
 mod settings;
@@ -79,6 +81,9 @@ enum Command {
     /// The audit log, checked offline
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Releases for planning and research, checked offline
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
     /// The store's upkeep
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -131,6 +136,7 @@ pub fn run() -> ExitCode {
         Command::OptOut(command) => opt_out::run(command),
         Command::OptOutService(args) => opt_out_service::run(args),
         Command::Audit(command) => audit::run(command),
+        Command::Release(command) => release::run(command),
         Command::Store(command) => store::run(command),
         Command::Fhir(command) => validate::run(command),
         Command::Config(command) => settings::run(command),

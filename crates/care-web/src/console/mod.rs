@@ -80,6 +80,7 @@ const PLACES: &[(&str, &str, &str, guard::Roles)] = &[
         guard::DISCLOSURES,
     ),
     ("ig-extracts", "Extracts", "/ig/extracts", extracts::ROLES),
+    ("ig-planning", "Planning", "/planning", extracts::ROLES),
     (
         "ig-opt-out",
         "Opt-out checks",

@@ -135,9 +135,10 @@ def delete_and_close(c, data, log, n):
 
 
 def insert(c, data, log, n):
-    shift(c, n, 1)
-    c.execute("INSERT INTO entry SELECT number + 1, at, person, who, leaf, form, bytes, entry FROM entry WHERE number = ?", (n,))
-    put(c, n + 1, changed(log[n]))
+    """Before an entry: what is put behind the last signed one is a new entry, in the window."""
+    shift(c, n - 1, 1)
+    c.execute("INSERT INTO entry SELECT number - 1, at, person, who, leaf, form, bytes, entry FROM entry WHERE number = ?", (n + 1,))
+    put(c, n, changed(log[n]))
 
 
 def swap(c, data, log, n):

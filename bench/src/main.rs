@@ -11,6 +11,7 @@ mod limits;
 mod mllp;
 mod opt_out;
 mod pages;
+mod reads;
 mod server;
 mod spread;
 
@@ -44,6 +45,10 @@ enum Command {
     Start(pages::StartArguments),
     /// Kill the server at random moments while senders stream; nothing acknowledged may be lost or doubled.
     Crash(crash::Arguments),
+    /// Kill the server while readers read; every answer that began must have its audit entry.
+    Reads(reads::Arguments),
+    /// What decision and audit cost a read, alone and under load.
+    Cost(pages::CostArguments),
     /// Send results to a running listener until killed, and write each acknowledged one to a ledger.
     Stream(crash::StreamArguments),
     /// Compare a ledger of acknowledgements with a store: the check of the power-cut recipe.
@@ -58,6 +63,8 @@ fn main() -> anyhow::Result<()> {
         Command::Pages(arguments) => pages::run(&arguments),
         Command::Start(arguments) => pages::start(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
+        Command::Reads(arguments) => reads::run(&arguments),
+        Command::Cost(arguments) => pages::cost(&arguments),
         Command::Stream(arguments) => crash::stream_to(&arguments),
         Command::Reconcile(arguments) => crash::reconcile(&arguments),
     }

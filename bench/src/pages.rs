@@ -82,6 +82,144 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[derive(clap::Args)]
+pub struct CostArguments {
+    /// The product's release binary.
+    #[arg(long, default_value = "target/release/connect-care")]
+    binary: PathBuf,
+    /// Where to put the data.
+    #[arg(long, default_value = "target/bench")]
+    directory: PathBuf,
+    /// Items of the person.
+    #[arg(long, default_value_t = 2_000)]
+    items: u32,
+    /// Pages read for each figure.
+    #[arg(long, default_value_t = 2_000)]
+    pages: u32,
+    /// Readers at once, under load.
+    #[arg(long, default_value_t = 8)]
+    readers: u32,
+}
+
+/// What decision and audit cost a read: one reader alone, then many at once, by the server's own
+/// figures. The page itself is read and drawn besides.
+pub fn cost(arguments: &CostArguments) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&arguments.directory)?;
+    let data = run_directory(&arguments.directory, "cost")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let record = care_synthetic::person_with_items(arguments.items, 1, 1, jiff::Timestamp::now());
+    load_fhir(&arguments.binary, &data, &record.messages)?;
+    let server = Server::start(&arguments.binary, &data, (free_port()?, free_port()?))?;
+    send_v2(server.mllp_port, &record.messages)?;
+    let figures = runtime.block_on(async {
+        let client = reqwest::Client::builder().cookie_store(true).build()?;
+        let record = open_record(&client, server.port, "gp", &record.nhs_number).await?;
+        let address: Arc<str> = format!("{record}/allergies").into();
+        let mut figures = Vec::new();
+        for readers in [1, arguments.readers] {
+            let before = Costs::read(&client, server.port).await?;
+            let each = arguments.pages / readers;
+            let mut waiting = Vec::new();
+            for _ in 0..readers {
+                let (client, address) = (client.clone(), Arc::clone(&address));
+                waiting.push(tokio::spawn(async move {
+                    for _ in 0..each {
+                        let answer = client.get(&*address).send().await?.error_for_status()?;
+                        answer.bytes().await?;
+                    }
+                    anyhow::Ok(())
+                }));
+            }
+            for one in waiting {
+                one.await??;
+            }
+            figures.push((
+                readers,
+                Costs::read(&client, server.port).await?.since(&before),
+            ));
+        }
+        anyhow::Ok(figures)
+    })?;
+    for (readers, costs) in figures {
+        println!("{readers} reader(s) at once:");
+        for (name, words) in COSTS {
+            println!("  {words:34} {}", costs.of(name));
+        }
+    }
+    server.kill()?;
+    std::fs::remove_dir_all(&data)?;
+    Ok(())
+}
+
+/// The server's histograms that are read, and their words.
+const COSTS: [(&str, &str); 3] = [
+    ("connect_care_access_decision_seconds", "the rules"),
+    (
+        "connect_care_access_facts_and_decision_seconds",
+        "gathering the facts, and the rules",
+    ),
+    (
+        "connect_care_audit_entry_seconds",
+        "the entry until it is durable",
+    ),
+];
+
+/// Cumulative counts by histogram and upper bound in microseconds.
+#[derive(Default)]
+struct Costs(BTreeMap<(String, u64), u64>);
+
+impl Costs {
+    async fn read(client: &reqwest::Client, port: u16) -> anyhow::Result<Self> {
+        let address = format!("http://localhost:{port}/metrics");
+        let text = client.get(address).send().await?.text().await?;
+        let mut held = BTreeMap::new();
+        for line in text.lines() {
+            let Some((name, rest)) = line.split_once("_bucket{le=\"") else {
+                continue;
+            };
+            let Some((bound, count)) = rest.split_once("\"} ") else {
+                continue;
+            };
+            let micros = bound
+                .parse::<f64>()
+                .map_or(u64::MAX, |bound| (bound * 1e6).round() as u64);
+            held.insert((name.to_owned(), micros), count.parse()?);
+        }
+        Ok(Self(held))
+    }
+
+    fn since(mut self, before: &Self) -> Self {
+        for (key, count) in &mut self.0 {
+            *count -= before.0.get(key).copied().unwrap_or(0);
+        }
+        self
+    }
+
+    /// `p50 <= 0.15 ms, p99 <= 0.40 ms, n 2000`.
+    fn of(&self, name: &str) -> String {
+        let held: Vec<(u64, u64)> = self
+            .0
+            .iter()
+            .filter(|((histogram, _), _)| histogram == name)
+            .map(|((_, bound), count)| (*bound, *count))
+            .collect();
+        let all = held.last().map_or(0, |(_, count)| *count);
+        let at = |share: f64| {
+            let wanted = (all as f64 * share).ceil() as u64;
+            let bound = held.iter().find(|(_, count)| *count >= wanted);
+            bound.map_or(f64::NAN, |(bound, _)| *bound as f64 / 1000.0)
+        };
+        format!(
+            "p50 <= {:.2} ms, p99 <= {:.2} ms, n {all}",
+            at(0.5),
+            at(0.99)
+        )
+    }
+}
+
 pub fn start(arguments: &StartArguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.directory)?;
     let data = run_directory(&arguments.directory, "start")?;
@@ -110,7 +248,7 @@ fn held_items(data: &Path) -> anyhow::Result<u64> {
 }
 
 /// Takes the FHIR bundles in by the `load` command, before the server runs.
-fn load_fhir(binary: &Path, data: &Path, messages: &[Outgoing]) -> anyhow::Result<()> {
+pub fn load_fhir(binary: &Path, data: &Path, messages: &[Outgoing]) -> anyhow::Result<()> {
     let files = data.join("bundles");
     std::fs::create_dir_all(&files)?;
     for (place, outgoing) in messages.iter().enumerate() {
@@ -133,7 +271,7 @@ fn load_fhir(binary: &Path, data: &Path, messages: &[Outgoing]) -> anyhow::Resul
 }
 
 /// Sends the HL7 v2 messages in order.
-fn send_v2(port: u16, messages: &[Outgoing]) -> anyhow::Result<()> {
+pub fn send_v2(port: u16, messages: &[Outgoing]) -> anyhow::Result<()> {
     let mut sender = Sender::connect(port)?;
     for outgoing in messages {
         if let Payload::V2(message) = &outgoing.payload {

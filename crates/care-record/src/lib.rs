@@ -25,6 +25,7 @@ mod reviews;
 mod sessions;
 mod staff;
 mod store;
+pub mod timings;
 mod worklists;
 
 pub use caller::{Caller, User};

@@ -126,6 +126,21 @@ impl Operations {
         })
     }
 
+    /// What reads pay for decision and entry, as Prometheus text.
+    pub fn timings(&self) -> String {
+        let timings = &self.inner.timings;
+        [
+            ("access_decision_seconds", &timings.decision),
+            (
+                "access_facts_and_decision_seconds",
+                &timings.facts_and_decision,
+            ),
+            ("audit_entry_seconds", &timings.entry),
+        ]
+        .map(|(name, histogram)| histogram.text(&format!("connect_care_{name}")))
+        .concat()
+    }
+
     /// Reads everything and compares it with its digests. The record goes on meanwhile.
     pub fn check(&self) -> Result<CheckReport, UpkeepError> {
         Ok(self.inner.engine.check()?)

@@ -218,6 +218,8 @@ pub(crate) struct Inner {
     pub engine: Arc<dyn Upkeep>,
     /// The audit log's signed states.
     pub log: Arc<Log>,
+    /// What each read pays for.
+    pub timings: crate::timings::Timings,
     /// Where it all lies.
     pub data_directory: PathBuf,
     rounds: Rounds,
@@ -313,6 +315,7 @@ impl Record {
                 proxies: options.proxies,
                 engine,
                 log,
+                timings: crate::timings::Timings::default(),
                 data_directory: options.directory,
                 rounds,
                 watch,

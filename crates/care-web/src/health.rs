@@ -105,6 +105,7 @@ async fn metrics(State(state): State<Shared>) -> Response {
                 "# TYPE connect_care_{name} gauge\nconnect_care_{name} {value}\n"
             ));
         }
+        text.push_str(&state.record.operations().timings());
         text.push_str(&crate::witness::figures(&health.ledger, state.clock.now()));
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()

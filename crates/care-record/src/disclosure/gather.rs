@@ -66,6 +66,7 @@ impl Disclosure {
         person: PersonId,
         asked: &Asked,
     ) -> Answer<Gathered> {
+        let begun = crate::timings::stopwatch();
         let now = self.now();
         let (person, row) = self.answering(person)?;
         let known = self.known(caller, person, &row)?;
@@ -92,7 +93,10 @@ impl Disclosure {
             break_glass: asked.break_glass.clone(),
             warrant: asked.warrant.clone(),
         };
+        let gathered = crate::timings::stopwatch();
         let decision = access::decide(&facts, self.settings());
+        self.inner.timings.decision.add(gathered.elapsed());
+        self.inner.timings.facts_and_decision.add(begun.elapsed());
         Ok(Gathered {
             person,
             row,

@@ -144,11 +144,13 @@ impl Disclosure {
         value: T,
     ) -> Answer<Disclosed<T>> {
         changes.extend(self.review(&entry)?);
+        let begun = crate::timings::stopwatch();
         let committed = self.inner.store.commit(Commit {
             changes,
             entry,
             more_entries: Vec::new(),
         })?;
+        self.inner.timings.entry.add(begun.elapsed());
         Ok(Disclosed::after(committed.entry, value))
     }
 

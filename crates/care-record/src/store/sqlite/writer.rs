@@ -331,6 +331,9 @@ impl Room {
         for (job, answer) in batch.iter().zip(answers.drain(..)) {
             let _ = job.reply.send(answer);
         }
+        // Long enough for a kill to fall between the answer and what should have come before it.
+        #[cfg(feature = "negative-control")]
+        std::thread::sleep(Duration::from_millis(5));
         self.run("COMMIT")?;
         self.progress = progress;
         Ok(answers)

@@ -15,8 +15,13 @@ for word in "$@"; do
   if [ "$word" = --negative-control ]; then negative=true; else words+=("$word"); fi
 done
 if $negative; then
-  care=${NEGATIVE:-$target/negative/debug/connect-care}
-  [ -n "${NEGATIVE:-}" ] || cargo build --quiet -p care-web --features negative-control --target-dir "$target/negative"
+  care=${NEGATIVE:-$target/negative-control/connect-care}
+  if [ -z "${NEGATIVE:-}" ]; then
+    cargo build --quiet -p care-web --features negative-control
+    mkdir -p "$(dirname "$care")"
+    cp "$target/debug/connect-care" "$care"
+    cargo build --quiet -p care-web # the ordinary one stands in its place again
+  fi
 else
   care=${CARE:-$target/debug/connect-care}
   [ -n "${CARE:-}" ] || cargo build --quiet -p care-web

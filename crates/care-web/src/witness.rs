@@ -257,3 +257,125 @@ fn label(one: &care_record::ledger::WitnessStatus) -> String {
         .collect();
     format!("{{witness=\"{name}\"}}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use care_core::audit::{LogSigner, LogVerifier};
+    use care_record::SystemClock;
+    use care_record::ledger::{WitnessBook, verify};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::cli::demo_config;
+
+    /// A record with one witness elsewhere, which is served.
+    struct Scene {
+        _kept: tempfile::TempDir,
+        state: Shared,
+        url: String,
+        key: CosignVerifier,
+        copy: PathBuf,
+        stop: tokio::sync::watch::Sender<bool>,
+    }
+
+    async fn scene() -> Scene {
+        let kept = tempfile::tempdir().expect("a directory");
+        let mut config = demo_config::of(kept.path(), 1, 2).expect("a configuration");
+        demo_config::keys(kept.path()).expect("keys");
+        let open = |config: &crate::config::Config| {
+            crate::app::open_at(config.clone(), None, Arc::new(SystemClock)).expect("opens")
+        };
+        // The witness needs the log's key, and the log the witness's: the log is made first.
+        let first = open(&config);
+        let log = LogVerifier::parse(&first.record.ledger().verifier_key()).expect("a key");
+        first.record.close();
+        drop(first);
+        let at_witness = kept.path().join("elsewhere");
+        let book = WitnessBook::open(&at_witness, "witness.example", &[log]).expect("a book");
+        let copy = book.places().next().expect("a log").1.to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        let key = book.key();
+        config.audit.witnesses.push(WitnessEntry {
+            url: url.clone(),
+            key: key.clone(),
+        });
+        let (stop, stopped) = Stop::new();
+        tokio::spawn(crate::cli::witness::serve(listener, book, stopped));
+        Scene {
+            state: open(&config),
+            _kept: kept,
+            url,
+            key: CosignVerifier::parse(&key).expect("a key"),
+            copy,
+            stop,
+        }
+    }
+
+    async fn act_and_sign(scene: &Scene) -> u64 {
+        let record = scene.state.record.clone();
+        crate::blocking(move || {
+            demo_config::fill_directory(&record).expect("an act");
+            record.ledger().checkpoint().expect("signed")
+        })
+        .await
+        .expect("done")
+    }
+
+    #[tokio::test]
+    async fn a_witness_signs_what_grows_and_refuses_a_fork_and_its_copy_is_read_by_the_verifier() {
+        let scene = scene().await;
+        let client = reqwest::Client::new();
+        let ledger = scene.state.record.ledger();
+        let signed = act_and_sign(&scene).await;
+        let before = ledger.status().expect("answers");
+        assert!(figures(&before, scene.state.clock.now()).contains("witness_behind_seconds"));
+        visit(&scene.state, &client, &scene.url, &scene.key).await.expect("signed");
+        let after = ledger.status().expect("answers");
+        assert_eq!(after.witnesses[0].cosigned, signed);
+        assert!(is_well(&after, scene.state.clock.now()));
+
+        // A log that was rewritten, signed with the log's own key, which somebody stole.
+        let data = &scene.state.config.record.data;
+        let text = std::fs::read_to_string(data.join("ledger-key")).expect("the key");
+        let mut lines = text.lines();
+        let name = lines.next().expect("a name");
+        let seed = base64::Engine::decode(
+            &base64::engine::general_purpose::STANDARD,
+            lines.next().expect("a seed"),
+        );
+        let thief = LogSigner::new(name, &seed.expect("bytes").try_into().expect("32 bytes"));
+        for (size, status) in [(signed, 409), (signed + 5, 422)] {
+            let forged = Submission {
+                old: signed,
+                proof: vec![[1; 32]; usize::from(size > signed)],
+                note: thief.sign(size, &[9; 32]),
+            };
+            let sent = client.post(format!("{}/add-checkpoint", scene.url)).body(forged.to_text());
+            assert_eq!(sent.send().await.expect("an answer").status(), status);
+        }
+        for (body, status) in [("nonsense", 400), ("old 0\n\nsomebody/else\n1\nAA==\n\n\u{2014} x y\n", 404)] {
+            let sent = client.post(format!("{}/add-checkpoint", scene.url)).body(body);
+            assert_eq!(sent.send().await.expect("an answer").status(), status);
+        }
+        // One that stands elsewhere than we thought says where.
+        let stale = ask(&scene.state, &scene.key, Some(0)).await.expect("asked").expect("something");
+        let sent = client.post(format!("{}/add-checkpoint", scene.url)).body(stale.to_text());
+        let answer = sent.send().await.expect("an answer");
+        assert_eq!(answer.status(), 409);
+        assert_eq!(answer.text().await.expect("a size"), format!("{signed}\n"));
+
+        let report = verify(data, Some(&scene.copy)).expect("verifies");
+        assert_eq!(report.findings, []);
+        assert!(report.checkpoints_checked >= 1);
+        // A witness that does not answer is an alarm, and the record goes on.
+        scene.stop.send_replace(true);
+        let gone = visit(&scene.state, &client, "http://127.0.0.1:1", &scene.key).await;
+        if let Err(why) = gone {
+            ledger.not_cosigned(&scene.key, &why);
+            assert!(!is_well(&ledger.status().expect("answers"), scene.state.clock.now()));
+        }
+    }
+}

@@ -12,6 +12,8 @@ use care_core::sections::SectionRequest;
 use care_core::vocabulary::{OdsCode, Organisation, OrganisationKind, Role};
 use jiff::{Timestamp, ToSpan};
 
+mod log;
+
 const AMARA: &str = "9990000018";
 
 pub(super) struct World {

@@ -20,7 +20,7 @@ mod settings;
 mod store;
 mod token;
 mod validate;
-mod witness;
+pub(crate) mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

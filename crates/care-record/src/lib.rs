@@ -47,7 +47,7 @@ pub use disclosure::{
     OwnPerson, OwnRecord, OwnRequest, OwnSource, Page, ProxyStop, RecentPerson, Refusal,
     Simulation, Stated, Stopped, VisitFacts, Why,
 };
-pub use disclosure::{LogAsk, LogPage, OwnProof, RecordedEntry};
+pub use disclosure::{LogAsk, LogPage, OwnProof, RecordedEntry, Replayed};
 pub use exceptional::{
     Basis, Decided, Exceptional, ExceptionalError, Plan, Release, Request, Told, plan_of,
 };

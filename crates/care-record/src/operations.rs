@@ -32,6 +32,10 @@ pub struct Health {
     pub disk_full: bool,
     /// Only the entries of reads are written, on the reserve: it will not last.
     pub on_reserve: bool,
+    /// Bytes that are still free where the data directory lies; `None` where that cannot be known.
+    pub free_bytes: Option<u64>,
+    /// Little is free: an alarm before the disk is full.
+    pub disk_low: bool,
     /// Bytes of the database.
     pub database_bytes: u64,
     /// Bytes of the write-ahead log.
@@ -112,7 +116,10 @@ impl Operations {
     /// How the record does.
     pub fn health(&self) -> Result<Health, UpkeepError> {
         let held: StoreHealth = self.inner.store.health()?;
+        let (free_bytes, disk_low) = room(&self.inner.data_directory);
         Ok(Health {
+            free_bytes,
+            disk_low,
             engine: held.engine,
             writable: held.writable,
             disk_full: held.disk_full,
@@ -174,6 +181,23 @@ impl Operations {
     pub fn compact(&self) -> Result<(), UpkeepError> {
         Ok(self.inner.engine.compact()?)
     }
+}
+
+/// Free bytes below which the operator is told, before anything is refused.
+const LOW_BYTES: u64 = 1 << 30;
+/// The same as a share of the disk, in per cent.
+const LOW_PERCENT: u64 = 5;
+
+/// How much is free where a directory lies, and whether that is little.
+fn room(directory: &Path) -> (Option<u64>, bool) {
+    let Ok(disk) = rustix::fs::statvfs(directory) else {
+        return (None, false);
+    };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let whole = disk.f_blocks.saturating_mul(disk.f_frsize);
+    // On a small disk a gibibyte would be an alarm for ever.
+    let low = free < whole / 100 * LOW_PERCENT || free < LOW_BYTES.min(whole / 4);
+    (Some(free), low)
 }
 
 /// Checks a record that is not running: pages, seals, digests, counts.

@@ -50,6 +50,7 @@ async fn ready(State(state): State<Shared>) -> Response {
     let witnessed = health
         .as_ref()
         .is_some_and(|health| crate::witness::is_well(&health.ledger, now));
+    let roomy = health.as_ref().is_some_and(|health| !health.disk_low);
     let ready = readable && auditable && signin;
     let check =
         |name: &str, ok: bool| json!({ "name": name, "status": if ok { "ok" } else { "failed" } });
@@ -60,6 +61,7 @@ async fn ready(State(state): State<Shared>) -> Response {
             check("audit can be written", auditable),
             check("deliveries can be kept", health.as_ref().is_some_and(|health| health.writable)),
             check("sign-in is configured", signin),
+            json!({ "name": "disk has room", "status": if roomy { "ok" } else { "low" } }),
             // An alarm and no reason to stop: a record that nobody can read helps nobody.
             json!({ "name": "audit log is witnessed", "status": if witnessed { "ok" } else { "late" } }),
             // Said, and no reason to send readers away: a record page needs no mail.
@@ -99,6 +101,8 @@ async fn metrics(State(state): State<Shared>) -> Response {
             ("store_database_bytes", health.database_bytes),
             ("store_log_bytes", health.log_bytes),
             ("store_disk_full", u64::from(health.disk_full)),
+            ("store_disk_low", u64::from(health.disk_low)),
+            ("store_disk_free_bytes", health.free_bytes.unwrap_or(0)),
             ("store_on_reserve", u64::from(health.on_reserve)),
         ] {
             text.push_str(&format!(

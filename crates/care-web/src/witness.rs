@@ -31,6 +31,8 @@ pub struct Audit {
     /// stand in it, so it stays with the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publish: Option<PathBuf>,
+    /// The ids of reviewers who may show a past page of a record again; nobody unless named.
+    pub replay: Vec<String>,
     /// Witnesses elsewhere.
     pub witnesses: Vec<WitnessEntry>,
 }
@@ -332,7 +334,9 @@ mod tests {
         let signed = act_and_sign(&scene).await;
         let before = ledger.status().expect("answers");
         assert!(figures(&before, scene.state.clock.now()).contains("witness_behind_seconds"));
-        visit(&scene.state, &client, &scene.url, &scene.key).await.expect("signed");
+        visit(&scene.state, &client, &scene.url, &scene.key)
+            .await
+            .expect("signed");
         let after = ledger.status().expect("answers");
         assert_eq!(after.witnesses[0].cosigned, signed);
         assert!(is_well(&after, scene.state.clock.now()));
@@ -353,16 +357,28 @@ mod tests {
                 proof: vec![[1; 32]; usize::from(size > signed)],
                 note: thief.sign(size, &[9; 32]),
             };
-            let sent = client.post(format!("{}/add-checkpoint", scene.url)).body(forged.to_text());
+            let sent = client
+                .post(format!("{}/add-checkpoint", scene.url))
+                .body(forged.to_text());
             assert_eq!(sent.send().await.expect("an answer").status(), status);
         }
-        for (body, status) in [("nonsense", 400), ("old 0\n\nsomebody/else\n1\nAA==\n\n\u{2014} x y\n", 404)] {
-            let sent = client.post(format!("{}/add-checkpoint", scene.url)).body(body);
+        for (body, status) in [
+            ("nonsense", 400),
+            ("old 0\n\nsomebody/else\n1\nAA==\n\n\u{2014} x y\n", 404),
+        ] {
+            let sent = client
+                .post(format!("{}/add-checkpoint", scene.url))
+                .body(body);
             assert_eq!(sent.send().await.expect("an answer").status(), status);
         }
         // One that stands elsewhere than we thought says where.
-        let stale = ask(&scene.state, &scene.key, Some(0)).await.expect("asked").expect("something");
-        let sent = client.post(format!("{}/add-checkpoint", scene.url)).body(stale.to_text());
+        let stale = ask(&scene.state, &scene.key, Some(0))
+            .await
+            .expect("asked")
+            .expect("something");
+        let sent = client
+            .post(format!("{}/add-checkpoint", scene.url))
+            .body(stale.to_text());
         let answer = sent.send().await.expect("an answer");
         assert_eq!(answer.status(), 409);
         assert_eq!(answer.text().await.expect("a size"), format!("{signed}\n"));
@@ -375,7 +391,10 @@ mod tests {
         let gone = visit(&scene.state, &client, "http://127.0.0.1:1", &scene.key).await;
         if let Err(why) = gone {
             ledger.not_cosigned(&scene.key, &why);
-            assert!(!is_well(&ledger.status().expect("answers"), scene.state.clock.now()));
+            assert!(!is_well(
+                &ledger.status().expect("answers"),
+                scene.state.clock.now()
+            ));
         }
     }
 }

@@ -69,6 +69,22 @@ pub fn told_recorded(text: &str) -> Result<String, EvaluateError> {
     ))
 }
 
+/// The decision again, from the facts [`record`] wrote. Which protected kinds of information exist is
+/// not recorded, so it is given.
+///
+/// Errors: as [`evaluate`]'s.
+pub fn decide_recorded(
+    text: &str,
+    sensitivity_present: crate::vocabulary::SensitivitySet,
+) -> Result<(Facts, Decision), EvaluateError> {
+    let (mut facts, settings) = read_one(text, |node| {
+        Ok((facts(node)?, settings(&node.member("deployment_policy")?)?))
+    })?;
+    facts.sensitivity_present = sensitivity_present;
+    let decision = decide(&facts, &settings);
+    Ok((facts, decision))
+}
+
 #[derive(Serialize)]
 struct Answer {
     decision: &'static str,

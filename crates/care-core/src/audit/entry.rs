@@ -112,6 +112,10 @@ pub struct Entry {
     /// Items shown, as `Type/id/version`; for a delivery, the items it made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<String>,
+    /// What a page of a record was arranged from besides items and decision, and a digest of it, so
+    /// that it can be shown again exactly. Written by `care-record`; nothing clinical.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<serde_json::Value>,
     /// Anything else the act needs, in words without patient data: a delivery's control id, a
     /// justification, a worklist reference.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -139,6 +143,7 @@ impl Entry {
             categories: Vec::new(),
             page: String::new(),
             items: Vec::new(),
+            shown: None,
             detail: String::new(),
         }
     }

@@ -19,6 +19,7 @@ mod nothing;
 mod one_item;
 mod problems;
 mod read;
+mod recorded;
 mod request;
 mod results;
 mod source;

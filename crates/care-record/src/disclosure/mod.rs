@@ -28,6 +28,7 @@ mod proof;
 mod read;
 mod redact;
 mod refusal;
+mod replay;
 pub(crate) mod review;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,7 @@ pub use own_letters::{OwnLetters, OwnRequest};
 pub use proof::OwnProof;
 pub use read::{Page, VisitFacts};
 pub use refusal::Refusal;
+pub use replay::Replayed;
 pub use visits::{Confirm, ConfirmState, Opened, RecentPerson};
 pub use who_looked::{ChoiceTold, Look, LookKind};
 

@@ -1,6 +1,6 @@
 //! One page of a record: the visit, the decision, the items, the arrangement, the entry.
 
-use care_core::access::View;
+use care_core::access::{Decision, Facts, View};
 use care_core::audit::{Act, Entry, Outcome};
 use care_core::fhir::{Json, Limits, ResourceType};
 use care_core::sections::{
@@ -9,6 +9,8 @@ use care_core::sections::{
 };
 use care_core::vocabulary::{Category, Demographics, ItemId, Organisation, PersonId, SourceCode};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::fhir::item_name;
 use super::gather::{Gathered, flag};
@@ -49,12 +51,12 @@ pub struct VisitFacts {
 }
 
 /// What was read for a page, before it is arranged.
-struct Held {
-    headers: Vec<Header>,
-    items: Vec<Item>,
-    broken: Vec<(ResourceType, ItemId)>,
-    history: Vec<Header>,
-    sources: Vec<SourceState>,
+pub(super) struct Held {
+    pub headers: Vec<Header>,
+    pub items: Vec<Item>,
+    pub broken: Vec<(ResourceType, ItemId)>,
+    pub history: Vec<Header>,
+    pub sources: Vec<SourceState>,
 }
 
 impl Disclosure {
@@ -96,7 +98,9 @@ impl Disclosure {
             self.end_visit(caller, visit, entry)?;
             return Err(DisclosureError::VisitEnded);
         };
-        let held = self.read(&gathered, view, request)?;
+        entry.trace.push(self.recorded(&gathered));
+        let around = self.around(caller, &gathered, &kept)?;
+        let held = self.read(&gathered, view, request, &around, now)?;
         if not_there(request, &held) {
             entry.detail = "none found".to_owned();
             self.disclose(Vec::new(), entry, ())?;
@@ -107,7 +111,15 @@ impl Disclosure {
             .iter()
             .map(|item| item_name(&item.header))
             .collect();
-        let page = self.arrange(caller, &gathered, &kept, &held, request)?;
+        let scene = Scene {
+            facts: &gathered.facts,
+            decision: &gathered.decision,
+            known: &gathered.known,
+            around: &around,
+            now,
+        };
+        let page = self.arrange(&scene, &held, request);
+        entry.shown = shown(request, &around, &page);
         self.disclose(Vec::new(), entry, page)
     }
 
@@ -118,7 +130,14 @@ impl Disclosure {
         Ok(())
     }
 
-    fn read(&self, gathered: &Gathered, view: &View, request: &SectionRequest) -> Answer<Held> {
+    fn read(
+        &self,
+        gathered: &Gathered,
+        view: &View,
+        request: &SectionRequest,
+        around: &Around,
+        now: Timestamp,
+    ) -> Answer<Held> {
         let mut headers = self.inner.store.headers(gathered.person, view)?;
         // How an item came is told on the item; it is no item of its own on a page.
         headers.retain(|header| header.resource_type != ResourceType::PROVENANCE);
@@ -140,7 +159,7 @@ impl Disclosure {
                 .unwrap_or_default(),
             _ => Vec::new(),
         };
-        let sources = self.sources(gathered, &headers)?;
+        let sources = self.sources(around, &headers, now);
         Ok(Held {
             headers,
             items,
@@ -207,12 +226,14 @@ impl Disclosure {
     }
 
     /// Every source with its state for this person, in the order of the configuration.
-    fn sources(&self, gathered: &Gathered, headers: &[Header]) -> Answer<Vec<SourceState>> {
-        let activity = self.inner.store.source_activity(None)?;
-        let now = self.now();
+    pub(super) fn sources(
+        &self,
+        around: &Around,
+        headers: &[Header],
+        now: Timestamp,
+    ) -> Vec<SourceState> {
         let state = |source: &crate::directory::Source| {
             let organisation = &source.organisation;
-            let seen = activity.iter().find(|one| one.source == organisation.ods);
             let own = headers
                 .iter()
                 .filter(|header| header.source == organisation.ods);
@@ -231,26 +252,51 @@ impl Disclosure {
                 leaves_out: source.leaves_out.clone(),
                 supplies: source.supplies,
                 connected: source.connected,
-                last_received: seen.and_then(|one| one.last_received),
+                last_received: around.moment_of(&around.received, &organisation.ods),
                 agreed_interval_minutes: source.agreed_interval_minutes,
-                failed_since: unavailable_since(gathered, &organisation.ods),
+                failed_since: around.moment_of(&around.failed, &organisation.ods),
                 newest_item: past.max(),
                 items: own.count() as u64,
             }
         };
-        Ok(self.inner.directory.sources().iter().map(state).collect())
+        self.inner.directory.sources().iter().map(state).collect()
     }
 
-    fn arrange(
-        &self,
-        caller: &Caller,
-        gathered: &Gathered,
-        visit: &KeptVisit,
-        held: &Held,
-        request: &SectionRequest,
-    ) -> Answer<Page> {
-        let facts = self.view_facts(caller, gathered, visit)?;
-        let demographics = shown_demographics(gathered, &facts);
+    /// What a page is arranged from besides items and decision, as it is now.
+    fn around(&self, caller: &Caller, gathered: &Gathered, visit: &KeptVisit) -> Answer<Around> {
+        let activity = self.inner.store.source_activity(None)?;
+        let received = activity
+            .iter()
+            .filter_map(|one| Some((one.source.to_string(), one.last_received?)));
+        let sources = self.inner.directory.sources().iter();
+        let failed = sources.filter_map(|source| {
+            let code = &source.organisation.ods;
+            Some((code.to_string(), unavailable_since(gathered, code)?))
+        });
+        let doubt = self.doubtful_records(gathered)?;
+        Ok(Around {
+            why: visit.why.words(),
+            opened_ms: visit.opened_ms,
+            ends_ms: visit.ends_ms,
+            emergency: visit.emergency,
+            looked_before_ms: visit.looked_before_ms,
+            records_open: self.records_open(caller)?,
+            doubt: doubt
+                .into_iter()
+                .map(|(code, count)| (code.to_string(), count))
+                .collect(),
+            received: received.collect(),
+            failed: failed.collect(),
+        })
+    }
+
+    /// Arranges a page: the same scene and the same items give the same page.
+    pub(super) fn arrange(&self, scene: &Scene<'_>, held: &Held, request: &SectionRequest) -> Page {
+        let facts = scene.view_facts();
+        let mut demographics = scene.known.clone();
+        if facts.location_removed {
+            redact::demographics(&mut demographics);
+        }
         let input = Input {
             headers: &held.headers,
             items: &held.items,
@@ -260,55 +306,24 @@ impl Disclosure {
             facts: &facts,
             demographics: &demographics,
             practice: self.practice(&demographics),
-            last_looked: visit
+            last_looked: scene
+                .around
                 .looked_before_ms
                 .and_then(|ms| Timestamp::from_millisecond(ms).ok()),
-            now: self.now(),
+            now: scene.now,
         };
-        Ok(Page {
+        Page {
             banner: sections::banner(&input),
             alerts: sections::alerts(&input),
             menu: sections::menu(&input),
             section: sections::arrange(request, &input),
-            visit: visit_facts(visit),
+            visit: scene.around.visit(),
             facts: facts.clone(),
-        })
+        }
     }
 
     fn practice(&self, known: &Demographics) -> Option<&Organisation> {
         self.inner.directory.organisation(known.practice.as_ref()?)
-    }
-
-    fn view_facts(
-        &self,
-        caller: &Caller,
-        gathered: &Gathered,
-        visit: &KeptVisit,
-    ) -> Answer<ViewFacts> {
-        let decision = &gathered.decision;
-        let view = decision.view();
-        let categories = decision.visible_categories();
-        let seal_asked = gathered
-            .facts
-            .break_glass
-            .as_ref()
-            .is_some_and(|glass| glass.opens_seal);
-        Ok(ViewFacts {
-            categories,
-            hidden_sources: view
-                .map(|view| view.hidden_sources().to_vec())
-                .unwrap_or_default(),
-            hide_gp_sourced: view.is_some_and(View::hide_gp_sourced),
-            withheld_notice: decision.withheld_notice(),
-            may_break_seal: caller.user.can_break_seal && !seal_asked,
-            location_removed: !categories.contains(Category::Location),
-            emergency_until: visit
-                .emergency
-                .then(|| Timestamp::from_millisecond(visit.ends_ms).ok())
-                .flatten(),
-            identity_doubt: self.doubtful_records(gathered)?,
-            records_open: self.records_open(caller)?,
-        })
     }
 
     /// How many records this session has open.
@@ -320,23 +335,99 @@ impl Disclosure {
     }
 }
 
-fn visit_facts(visit: &KeptVisit) -> VisitFacts {
-    let moment = |ms| Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MIN);
-    VisitFacts {
-        why: visit.why.words(),
-        opened_at: moment(visit.opened_ms),
-        ends_at: moment(visit.ends_ms),
-        emergency: visit.emergency,
+/// What a page is arranged from besides items and decision. Stands in its entry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Around {
+    why: String,
+    opened_ms: i64,
+    ends_ms: i64,
+    emergency: bool,
+    looked_before_ms: Option<i64>,
+    records_open: u32,
+    doubt: Vec<(String, u32)>,
+    received: Vec<(String, Timestamp)>,
+    failed: Vec<(String, Timestamp)>,
+}
+
+impl Around {
+    fn moment_of(&self, among: &[(String, Timestamp)], source: &SourceCode) -> Option<Timestamp> {
+        let found = among.iter().find(|(code, _)| code == source.as_str());
+        found.map(|(_, at)| *at)
+    }
+
+    fn visit(&self) -> VisitFacts {
+        let moment = |ms| Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MIN);
+        VisitFacts {
+            why: self.why.clone(),
+            opened_at: moment(self.opened_ms),
+            ends_at: moment(self.ends_ms),
+            emergency: self.emergency,
+        }
     }
 }
 
-/// Demographics as this view shows them: what may be found before opening is never widened.
-fn shown_demographics(gathered: &Gathered, facts: &ViewFacts) -> Demographics {
-    let mut known = gathered.known.clone();
-    if facts.location_removed {
-        redact::demographics(&mut known);
+/// One look: the facts, what the rules made of them, who the person is, and the moment.
+pub(super) struct Scene<'a> {
+    pub facts: &'a Facts,
+    pub decision: &'a Decision,
+    pub known: &'a Demographics,
+    pub around: &'a Around,
+    pub now: Timestamp,
+}
+
+impl Scene<'_> {
+    fn view_facts(&self) -> ViewFacts {
+        let view = self.decision.view();
+        let categories = self.decision.visible_categories();
+        let glass = self.facts.break_glass.as_ref();
+        let seal_asked = glass.is_some_and(|glass| glass.opens_seal);
+        let doubt = self.around.doubt.iter();
+        ViewFacts {
+            categories,
+            hidden_sources: view
+                .map(|view| view.hidden_sources().to_vec())
+                .unwrap_or_default(),
+            hide_gp_sourced: view.is_some_and(View::hide_gp_sourced),
+            withheld_notice: self.decision.withheld_notice(),
+            may_break_seal: self.facts.user.can_break_seal && !seal_asked,
+            location_removed: !categories.contains(Category::Location),
+            emergency_until: self
+                .around
+                .emergency
+                .then(|| Timestamp::from_millisecond(self.around.ends_ms).ok())
+                .flatten(),
+            identity_doubt: doubt
+                .filter_map(|(code, count)| Some((SourceCode::parse(code).ok()?, *count)))
+                .collect(),
+            records_open: self.around.records_open,
+        }
     }
-    known
+}
+
+/// What an entry keeps of a page, so that it can be shown again; nothing for a search.
+fn shown(request: &SectionRequest, around: &Around, page: &Page) -> Option<serde_json::Value> {
+    Some(serde_json::json!({
+        "asked": request.recorded()?,
+        "build": env!("CARGO_PKG_VERSION"),
+        "digest": page.digest()?,
+        "around": serde_json::to_value(around).ok()?,
+    }))
+}
+
+impl Page {
+    /// A digest of everything a page draws: the same digest draws the same page.
+    pub(super) fn digest(&self) -> Option<String> {
+        let whole = (&self.banner, &self.alerts, &self.menu, &self.section);
+        let bytes = serde_json::to_vec(&whole).ok()?;
+        let digest = Sha256::digest(&bytes);
+        Some(
+            digest
+                .iter()
+                .take(16)
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
+    }
 }
 
 /// A source that is known not to answer for this person, and since when.

@@ -13,6 +13,11 @@ use super::gather::Gathered;
 use super::{Answer, Disclosed, Disclosure, DisclosureError, looks};
 use crate::caller::Caller;
 
+/// The facts an entry's decision was made from, as recorded.
+pub(super) fn facts_of(entry: &Entry) -> Option<&str> {
+    entry.trace.iter().find_map(|line| line.strip_prefix(FACTS))
+}
+
 /// What begins the line of an entry's trace that holds the facts of its decision.
 pub(super) const FACTS: &str = "facts ";
 /// A visit that began before the first day asked for is told from its beginning.

@@ -157,6 +157,9 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
     config.demo = true;
     config.portal.clinical_copy = true;
     config.portal.notices.folder = Some(data.join("notices"));
+    config.audit.replay = ["privacy-officer", "caldicott-guardian"]
+        .map(str::to_owned)
+        .to_vec();
     config.record.data = data.join("record");
     config.record.witness = data.join("witness");
     config.signin.client_secret_file = Some(keys.join("client-secret"));

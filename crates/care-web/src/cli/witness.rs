@@ -78,7 +78,11 @@ fn log(text: &str) -> anyhow::Result<LogVerifier> {
     })
 }
 
-pub(crate) async fn serve(listener: TcpListener, book: WitnessBook, mut stop: Stop) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    book: WitnessBook,
+    mut stop: Stop,
+) -> anyhow::Result<()> {
     let router = Router::new()
         .route("/add-checkpoint", post(add))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))

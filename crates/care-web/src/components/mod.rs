@@ -47,6 +47,8 @@ macro_rules! templates {
 const TEMPLATES: &[(&str, &str)] = templates![
     "parts.html",
     "frame.html",
+    "ig-replay-page.html",
+    "ig-replay.html",
     "ig-frame.html",
     "ig-list.html",
     "ig-plain-list.html",

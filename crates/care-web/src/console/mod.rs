@@ -13,6 +13,7 @@ pub mod opt_out;
 mod pack;
 mod review;
 mod settings;
+mod replay;
 mod words;
 
 use axum::Router;
@@ -58,6 +59,7 @@ pub fn router() -> Router<Shared> {
         .merge(choices::router())
         .merge(extracts::router())
         .merge(opt_out::router())
+        .merge(replay::router())
 }
 
 /// One entry of the console's navigation.
@@ -87,6 +89,7 @@ const PLACES: &[(&str, &str, &str, guard::Roles)] = &[
         "/ig/opt-out-checks",
         opt_out::ROLES,
     ),
+    ("ig-replay", "Past pages", "/ig/replay", guard::CASES),
 ];
 
 fn places(session: &Session) -> Vec<Place> {

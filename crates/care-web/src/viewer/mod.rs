@@ -8,7 +8,7 @@ mod confirm;
 mod emergency;
 mod find;
 mod print;
-mod record;
+pub(crate) mod record;
 mod refusal;
 
 use axum::Router;

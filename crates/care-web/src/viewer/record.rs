@@ -9,7 +9,7 @@ use care_core::sections::{
     Content, File, Filter, MedicinesList, ResultsView, Section, SectionRequest,
 };
 use care_core::vocabulary::{ItemId, OdsCode, base32_decode};
-use care_record::DisclosureError;
+use care_record::{DisclosureError, Page};
 use serde::{Deserialize, Serialize};
 
 use super::{ask, failed, not_there};
@@ -223,26 +223,33 @@ async fn draw(
         Ok(disclosed) => disclosed,
         Err(why) => return failed(why),
     };
+    let head = Head::new(title(&request, &disclosed.section.content, asked), "record");
+    let base = format!("/staff/record/{visit}/");
+    let (template, shown) = again(state, &request, &disclosed, &base);
+    page(template, &head, Some(&Frame::of(session)), shown)
+}
+
+/// The template of a page and what it is shown: the same page and base give the same bytes.
+pub(crate) fn again(
+    state: &Shared,
+    request: &SectionRequest,
+    page: &Page,
+    base: &str,
+) -> (&'static str, minijinja::Value) {
     let one_item = matches!(
         request,
         SectionRequest::Document { .. } | SectionRequest::Item { .. }
     );
-    let head = Head::new(title(&request, &disclosed.section.content, asked), "record");
     let shown = shown! {
-        base => format!("/staff/record/{visit}/"),
-        banner => &disclosed.banner,
-        alerts => &disclosed.alerts,
-        menu => &disclosed.menu,
-        section => &disclosed.section,
+        base,
+        banner => &page.banner,
+        alerts => &page.alerts,
+        menu => &page.menu,
+        section => &page.section,
         one_item,
-        query => filled(state, asked),
+        query => filled(state, request),
     };
-    page(
-        template(&disclosed.section.content),
-        &head,
-        Some(&Frame::of(session)),
-        shown,
-    )
+    (template(&page.section.content), shown)
 }
 
 /// A title without anything about the person: titles show on shared screens and in history.
@@ -286,12 +293,32 @@ pub(crate) fn template(content: &Content) -> &'static str {
     }
 }
 
-fn filled(state: &Shared, asked: &Asked) -> Filled {
+/// The filter's form, filled with what was asked.
+fn filled(state: &Shared, request: &SectionRequest) -> Filled {
+    let filter = match request {
+        SectionRequest::Timeline { filter }
+        | SectionRequest::Medicines { filter, .. }
+        | SectionRequest::Results { filter, .. }
+        | SectionRequest::Encounters { filter }
+        | SectionRequest::Documents { filter } => filter.clone(),
+        _ => Filter::default(),
+    };
+    let show = match () {
+        () if filter.new_only => "new",
+        () if filter.out_of_range => "out-of-range",
+        () => "",
+    };
     Filled {
-        group: asked.group.clone(),
-        show: asked.show.clone(),
-        months: asked.months.clone(),
-        source: asked.source.to_ascii_uppercase(),
+        on: filter.is_on(),
+        show: show.to_owned(),
+        months: filter
+            .months
+            .map_or_else(String::new, |months| months.to_string()),
+        source: filter
+            .source
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string),
+        group: filter.group.unwrap_or_default(),
         sources: state
             .directory
             .sources()
@@ -303,7 +330,6 @@ fn filled(state: &Shared, asked: &Asked) -> Filled {
                 )
             })
             .collect(),
-        on: asked.filter().is_on(),
     }
 }
 

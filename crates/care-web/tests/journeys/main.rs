@@ -20,6 +20,7 @@ mod feeds;
 mod opt_out;
 mod pages;
 mod portal;
+mod replay;
 mod rig;
 mod samples;
 mod signin;

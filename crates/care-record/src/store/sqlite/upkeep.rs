@@ -1,7 +1,7 @@
 //! The upkeep of the SQLite engine.
 
 use care_core::audit::Hash;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
 
 use super::SqliteStore;
 use super::fault::reading;
@@ -148,15 +148,24 @@ impl Upkeep for SqliteStore {
     ) -> Result<(), StoreError> {
         let kept = content.to_vec();
         // Numbers 0 and 1 mean plain and no dictionary.
+        // In a transaction of its own: outside of one, `RETURNING` gives the number before the commit,
+        // and a commit that then fails on a full disk is told to nobody. Bodies packed with a
+        // dictionary that was not kept could never be read again.
         let number = self.on_writer(move |c| {
-            c.query_row(
-                "INSERT INTO dictionary (dictionary, kind, trained_on, content) VALUES \
-                 ((SELECT coalesce(max(dictionary), 1) + 1 FROM dictionary), ?1, ?2, ?3) \
-                 RETURNING dictionary",
-                params![kind, trained_on, kept],
-                |row| row.get::<_, i64>(0),
-            )
-            .map_err(reading)
+            let transaction = c
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(reading)?;
+            let number = transaction
+                .query_row(
+                    "INSERT INTO dictionary (dictionary, kind, trained_on, content) VALUES \
+                     ((SELECT coalesce(max(dictionary), 1) + 1 FROM dictionary), ?1, ?2, ?3) \
+                     RETURNING dictionary",
+                    params![kind, trained_on, kept],
+                    |row| row.get::<_, i64>(0),
+                )
+                .map_err(reading)?;
+            transaction.commit().map_err(reading)?;
+            Ok(number)
         })?;
         self.codec.add(number, kind, content);
         Ok(())

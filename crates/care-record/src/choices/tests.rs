@@ -166,11 +166,7 @@ fn bernard(born: &str) -> Awaited {
 fn a_choice_waits_for_its_person_and_holds_from_the_moment_they_arrive() {
     let table = [
         // What the caseworker wrote, and how it holds once somebody of this number arrives.
-        (
-            bernard("1959-05-04"),
-            ChoiceStatus::Decided,
-            "choice-arrived",
-        ),
+        (bernard("1959-05-04"), ChoiceStatus::Decided, "sure"),
         (bernard("1959-04-05"), ChoiceStatus::Pending, "to-check"),
         (
             Awaited {

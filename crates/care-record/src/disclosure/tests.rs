@@ -696,3 +696,154 @@ fn emergency_access_ends_after_its_minutes_and_holds_for_one_person() {
     let ended = read(&opened.visit);
     assert!(matches!(ended, Err(DisclosureError::VisitEnded)));
 }
+
+#[test]
+fn what_the_simulator_told_before_a_choice_is_what_happens_after_it() {
+    let amara = {
+        let mut amara = caller(Role::Patient, "X9P01", "session-9");
+        amara.user.own_number = care_core::vocabulary::NhsNumber::parse(AMARA).ok();
+        amara
+    };
+    let of = |connect_care| Choice {
+        connect_care,
+        set_by: "self".to_owned(),
+        decided_at: start(),
+        ..Choice::default()
+    };
+    let free = of(ConnectCareChoice::None);
+    let choices = [
+        of(ConnectCareChoice::Objected),
+        of(ConnectCareChoice::ObjectedExceptEmergency),
+        Choice {
+            status: ChoiceStatus::Pending,
+            ..of(ConnectCareChoice::Objected)
+        },
+        Choice {
+            status: ChoiceStatus::NotUpheld,
+            ..of(ConnectCareChoice::Objected)
+        },
+        Choice {
+            blocked_organisations: vec![ods("X9T01")],
+            ..free.clone()
+        },
+        Choice {
+            withheld_sources: vec![ods("X9P01")],
+            ..free.clone()
+        },
+        Choice {
+            gp_dissent: true,
+            ..free.clone()
+        },
+        free,
+    ];
+    let roles = [
+        Role::HospitalDoctor,
+        Role::HospitalNurse,
+        Role::OccupationalTherapist,
+        Role::HealthcareAssistant,
+        Role::StudentClinician,
+    ];
+    for choice in choices {
+        let world = World::new();
+        let told = world.door().own_simulation(&amara, &choice);
+        let told = told.expect("told").into_inner();
+        let person = world.door().own(&amara, "home").expect("known").person;
+        world
+            .record
+            .choices()
+            .record(person, &choice, "privacy-officer")
+            .expect("recorded");
+        for role in roles {
+            let line = told
+                .lines
+                .iter()
+                .find(|line| {
+                    let place = line.organisation.and_then(|at| told.organisations.get(at));
+                    line.role == role && place.is_some_and(|one| one.0 == "X9T01 full name")
+                })
+                .expect("the line is there");
+            let viewer = caller(role, "X9T01", "session-1");
+            let opened = open(&world, &viewer, &Why::PermissionToday);
+            let shown: Vec<String> = world.last().categories;
+            let expected: Vec<&str> = line.then.categories.iter().map(|one| one.code()).collect();
+            assert_eq!(shown, expected, "{role:?} {}", choice.summary());
+            assert_eq!(
+                opened.is_ok(),
+                line.then.outcome != care_core::access::Outcome::Deny,
+                "{role:?} {}",
+                choice.summary()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_api_gives_the_choice_as_a_consent_whole_to_the_person_and_in_part_to_staff() {
+    let world = World::new();
+    let mut amara = caller(Role::Patient, "X9P01", "session-9");
+    amara.user.own_number = care_core::vocabulary::NhsNumber::parse(AMARA).ok();
+    let person = world.door().own(&amara, "home").expect("known").person;
+    let choice = Choice {
+        blocked_organisations: vec![ods("X9C01")],
+        withheld_sources: vec![ods("X9P01")],
+        reference: Some("CC-7F3K-11QZ".to_owned()),
+        set_by: "self".to_owned(),
+        channel: "telephone".to_owned(),
+        decided_at: start(),
+        ..Choice::default()
+    };
+    world
+        .record
+        .choices()
+        .record(person, &choice, "privacy-officer")
+        .expect("recorded");
+    let ask = |purpose: &str, permission: &str| FhirAsk {
+        stated: Stated {
+            purpose: purpose.to_owned(),
+            permission: Some(permission.to_owned()),
+            break_glass: None,
+            case: None,
+        },
+        only_person: None,
+    };
+    let read = |caller: &Caller, ask: &FhirAsk| {
+        let types = [care_core::fhir::ResourceType::CONSENT];
+        let id = person.to_string();
+        let page = world
+            .door()
+            .fhir_search(caller, ask, &id, &types, 10, None)
+            .expect("a page");
+        assert_eq!(page.resources.len(), 1);
+        let one = &page.resources[0];
+        let alone = world
+            .door()
+            .fhir_read(caller, ask, one.resource_type, &one.id)
+            .expect("the resource");
+        assert_eq!(alone.body, one.body);
+        String::from_utf8(one.body.clone()).expect("text")
+    };
+    let own = read(&amara, &ask("self_view", "not_applicable"));
+    for part in [
+        "X9C01",
+        "X9P01",
+        "CC-7F3K-11QZ",
+        "connect-care-choice",
+        "\"permit\"",
+    ] {
+        assert!(own.contains(part), "{part}: {own}");
+    }
+    let staff = read(&nurse(), &ask("direct_care", "given"));
+    assert!(staff.contains("X9P01") && !staff.contains("X9C01") && !staff.contains("7F3K"));
+    // Who may not see legal information does not see it either.
+    let types = [care_core::fhir::ResourceType::CONSENT];
+    let assistant = caller(Role::HealthcareAssistant, "X9T01", "session-1");
+    let page = world.door().fhir_search(
+        &assistant,
+        &ask("direct_care", "given"),
+        &person.to_string(),
+        &types,
+        10,
+        None,
+    );
+    assert!(page.expect("a page").resources.is_empty());
+}

@@ -7,6 +7,7 @@
 
 mod admin;
 mod app;
+mod choice_work;
 mod cli;
 mod components;
 mod config;
@@ -18,6 +19,7 @@ mod fhir_api;
 mod health;
 mod mesh;
 mod opt_out_service;
+mod letters;
 mod portal;
 mod problem;
 mod public;
@@ -27,6 +29,7 @@ mod signin;
 mod state;
 mod telemetry;
 mod viewer;
+mod who_sees;
 mod witness;
 
 /// Intake and pages allocate many small values on several threads at once.

@@ -33,7 +33,7 @@ listed! {
     SetBy {
         Oneself "self" "The person",
         Parent "parental_responsibility" "Somebody with parental responsibility",
-        Proxy "proxy" "Somebody the person named to act for them",
+        Proxy "informal_carer" "Somebody the person named to act for them",
         Attorney "lpa_health_welfare" "Attorney for health and welfare",
         Deputy "court_deputy" "Deputy appointed by the Court of Protection",
     }

@@ -1,111 +1,26 @@
 //! M4 and the digital flow of a choice: one question a page, the same number of pages either way.
 
-use axum::Form;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use care_record::{Choice, ChoiceStatus, ConnectCareChoice, NewCase, OwnCase, OwnRecord};
-use serde::{Deserialize, Serialize};
+use care_core::vocabulary::OdsCode;
+use care_record::{NewCase, OwnCase, OwnRecord, SourceWord};
+use serde::Serialize;
 
+use super::choices_flow::{
+    Answer, CONFIRM, FORMATS, QUESTIONS, answered, asks_the_young, confirmation, decided, next,
+    take, words,
+};
 use super::drafts::{Draft, Saved};
 use super::own::choice_sentence;
-use super::{Oneself, ask, draw, moment, own_record, time_of_day};
+use super::{Oneself, ask, draw, moment, own_record, public_name, time_of_day};
+use crate::choice_work::{self, Acting, Chosen, Explained, IdentityCheck, Work};
 use crate::components::{Head, see_other, shown};
+use crate::letters::{self, Letter, Told};
 use crate::problem::Problem;
 use crate::signin::Session;
 use crate::state::Shared;
-
-/// From this age on the young person is asked, so the choice is not made for them here.
-const ASK_THE_YOUNG_FROM_YEARS: u32 = 13;
-
-/// A question with answers to choose from.
-#[derive(Serialize)]
-struct Question {
-    step: &'static str,
-    title: &'static str,
-    hint: &'static str,
-    options: &'static [(&'static str, &'static str)],
-    error: &'static str,
-    back: &'static str,
-}
-
-const QUESTIONS: &[Question] = &[
-    Question {
-        step: "who",
-        title: "Who is this choice for?",
-        hint: "",
-        options: &[
-            ("me", "Me"),
-            ("child", "My child"),
-            ("act-for", "Someone I act for"),
-        ],
-        error: "Say who this choice is for",
-        back: "/choices/connect-care",
-    },
-    Question {
-        step: "what",
-        title: "What do you want to choose?",
-        hint: "You can change your mind at any time.",
-        options: &[
-            ("share", "Share my record with staff who care for me"),
-            ("not-share", "Do not share my record"),
-            ("private", "Keep some of my record private"),
-        ],
-        error: "Say what you want to choose",
-        back: "/me/choices/who",
-    },
-    Question {
-        step: "talk",
-        title: "Do you want to talk to someone first?",
-        hint: "You do not have to. You do not need to give a reason.",
-        options: &[("no", "No"), ("yes", "Yes, call me")],
-        error: "Say if you want to talk to someone first",
-        back: "/me/choices/what",
-    },
-];
-
-const CONFIRM: &[(&str, &str)] = &[
-    ("letter", "Letter"),
-    ("email", "Email"),
-    ("text", "Text message"),
-];
-const FORMATS: &[(&str, &str)] = &[
-    ("standard", "Standard"),
-    ("large-print", "Large print"),
-    ("easy-read", "Easy Read"),
-    ("braille", "Braille"),
-    ("audio", "Audio"),
-    ("bsl", "British Sign Language (BSL) video"),
-];
-
-fn words(options: &[(&'static str, &'static str)], code: &str) -> Option<&'static str> {
-    options
-        .iter()
-        .find(|(option, _)| *option == code)
-        .map(|(_, words)| *words)
-}
-
-/// Where somebody with these answers goes next.
-fn next(draft: &Draft, record: &OwnRecord) -> &'static str {
-    let young = record
-        .age_years
-        .is_none_or(|age| age >= ASK_THE_YOUNG_FROM_YEARS);
-    let for_this_record = match draft.who.as_str() {
-        "" => return "/me/choices/who",
-        "me" => !record.acting_for,
-        "child" => record.acting_for && !young,
-        // The evidence is looked at by a person.
-        _ => false,
-    };
-    match () {
-        () if !for_this_record => "/me/choices/call",
-        () if draft.what.is_empty() => "/me/choices/what",
-        () if draft.what == "private" => "/me/choices/call",
-        () if draft.talk.is_empty() => "/me/choices/talk",
-        () if draft.talk == "yes" => "/me/choices/call",
-        () if draft.confirm.is_empty() => "/me/choices/confirm",
-        () => "/me/choices/check",
-    }
-}
+use crate::who_sees;
 
 /// `GET /me/choices`: the choice that holds and every one before it.
 pub(super) async fn history(
@@ -126,12 +41,15 @@ pub(super) async fn history(
             let by = match one.set_by.as_str() {
                 "self" => "You",
                 "parental_responsibility" => "Your parent",
+                "" => "An organisation that shares",
                 _ => "Somebody who acts for you",
             };
             let how = match one.channel.as_str() {
                 "online" => "Online",
                 "telephone" => "By phone",
                 "paper" => "On paper",
+                "email" => "By email",
+                "in_person" => "In person",
                 "gp_practice" => "Through the GP practice",
                 _ => "From another system",
             };
@@ -146,6 +64,11 @@ pub(super) async fn history(
         })
         .collect();
     let choice = choice_sentence(&record);
+    let facts = record
+        .choice
+        .as_ref()
+        .map(|choice| letters::facts(choice, &state.directory));
+    let elsewhere = told_elsewhere(&state, &record);
     let head = Head::new("Your choices", "me-choices");
     draw(
         &state,
@@ -153,8 +76,28 @@ pub(super) async fn history(
         &record,
         "me-choices.html",
         &head,
-        shown! { choice, rows },
+        shown! { choice, rows, facts, elsewhere },
     )
+}
+
+/// What practices and councils were told, in sentences.
+fn told_elsewhere(state: &Shared, record: &OwnRecord) -> Vec<String> {
+    let said = record.choice.iter().flat_map(|one| &one.said_by_sources);
+    said.filter(|said| said.refused)
+        .map(|said| {
+            let name = OdsCode::parse(&said.source)
+                .map_or_else(|_| said.source.clone(), |code| letters::name_of(&state.directory, &code));
+            let at = moment(said.at);
+            match said.word {
+                SourceWord::GpDissent => format!(
+                    "{name} holds a note of {at} that you do not want your GP record shared. To change that, ask the practice."
+                ),
+                SourceWord::Contact => format!(
+                    "On {at} you told {name} not to share what it holds. To change that, tell them at your next contact."
+                ),
+            }
+        })
+        .collect()
 }
 
 /// `POST /me/choices/again`: begins anew, with nothing answered.
@@ -174,6 +117,36 @@ pub(super) async fn question(
 ) -> Result<Response, Problem> {
     let draft = state.drafts.get(&session.digest);
     show(&state, &session, &step, &draft, false).await
+}
+
+/// An organisation to tick.
+#[derive(Serialize)]
+struct Place {
+    code: String,
+    name: String,
+    blocked: bool,
+    withheld: bool,
+    is_source: bool,
+}
+
+fn places(state: &Shared, draft: &Draft) -> Vec<Place> {
+    let mut all: Vec<Place> = state
+        .directory
+        .organisations()
+        .filter(|one| one.kind != care_core::vocabulary::OrganisationKind::Programme)
+        .map(|one| {
+            let code = one.ods.to_string();
+            Place {
+                blocked: draft.blocked.contains(&code),
+                withheld: draft.withheld.contains(&code),
+                is_source: state.directory.source(&one.ods).is_some(),
+                name: one.name.clone(),
+                code,
+            }
+        })
+        .collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all
 }
 
 async fn show(
@@ -196,27 +169,26 @@ async fn show(
         let shown = shown! { confirm => CONFIRM, formats => FORMATS, draft, missing };
         return draw(state, session, &record, "me-confirm.html", &head, shown);
     }
+    if step == "private" {
+        let head = Head::new("What do you want to keep private?", "me-choices").with_error(missing);
+        let shown = shown! { places => places(state, draft), draft, missing };
+        return draw(state, session, &record, "me-private.html", &head, shown);
+    }
     let Some(question) = QUESTIONS.iter().find(|one| one.step == step) else {
         return Err(Problem::not_found());
     };
-    let chosen = match step {
-        "who" => &draft.who,
-        "what" => &draft.what,
-        _ => &draft.talk,
+    if step == "young" && !asks_the_young(&record) {
+        return Ok(see_other("/me/choices/what"));
+    }
+    let chosen = answered(draft, step);
+    let back = match step {
+        "what" if asks_the_young(&record) => "/me/choices/young",
+        "talk" if draft.what == "private" => "/me/choices/private",
+        _ => question.back,
     };
     let head = Head::new(question.title, "me-choices").with_error(missing);
-    let shown = shown! { question, chosen, missing, current, since };
+    let shown = shown! { question, chosen, missing, current, since, back };
     draw(state, session, &record, "me-question.html", &head, shown)
-}
-
-/// What a question was answered with.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Answer {
-    answer: String,
-    confirm: String,
-    format: String,
-    language: String,
 }
 
 /// `POST /me/choices/{step}`.
@@ -224,47 +196,46 @@ pub(super) async fn answer(
     State(state): State<Shared>,
     Oneself(session): Oneself,
     Path(step): Path<String>,
-    Form(answer): Form<Answer>,
+    body: Bytes,
 ) -> Result<Response, Problem> {
     let mut draft = state.drafts.get(&session.digest);
     draft.saved = None;
-    if !take(&mut draft, &step, &answer) {
+    let known: Vec<OdsCode> = state
+        .directory
+        .organisations()
+        .map(|one| one.ods.clone())
+        .collect();
+    if !take(&mut draft, &step, &read(&body), &known) {
         return show(&state, &session, &step, &draft, true).await;
     }
     let record = own_record(&state, &session, "choose").await?;
-    let to = next(&draft, &record);
+    // One who changes what was chosen looks at what is private again.
+    let to = match (step.as_str(), draft.what.as_str()) {
+        ("what", "private") if next(&draft, &record) != "/me/choices/call" => "/me/choices/private",
+        _ => next(&draft, &record),
+    };
     state.drafts.put(&session.digest, draft);
     Ok(see_other(to))
 }
 
-/// Takes an answer; false when it is none of those offered.
-fn take(draft: &mut Draft, step: &str, answer: &Answer) -> bool {
-    if step == "confirm" {
-        let known =
-            words(CONFIRM, &answer.confirm).is_some() && words(FORMATS, &answer.format).is_some();
-        if known {
-            draft.confirm.clone_from(&answer.confirm);
-            draft.format.clone_from(&answer.format);
-            draft.language = answer.language.trim().chars().take(60).collect();
+fn read(body: &[u8]) -> Answer {
+    let mut answer = Answer::default();
+    for (name, value) in form_urlencoded::parse(body) {
+        let value = value.into_owned();
+        match name.as_ref() {
+            "answer" => answer.answer = value,
+            "confirm" => answer.confirm = value,
+            "format" => answer.format = value,
+            "language" => answer.language = value,
+            "emergency" => answer.emergency = value,
+            "blocked" | "withheld" => answer.named.push((name.into_owned(), value)),
+            _ => {}
         }
-        return known;
     }
-    let known = QUESTIONS
-        .iter()
-        .find(|one| one.step == step)
-        .is_some_and(|one| words(one.options, &answer.answer).is_some());
-    if known {
-        let field = match step {
-            "who" => &mut draft.who,
-            "what" => &mut draft.what,
-            _ => &mut draft.talk,
-        };
-        field.clone_from(&answer.answer);
-    }
-    known
+    answer
 }
 
-/// `GET /me/choices/check`.
+/// `GET /me/choices/check`: what was answered, and who would see what.
 pub(super) async fn check(
     State(state): State<Shared>,
     Oneself(session): Oneself,
@@ -275,24 +246,16 @@ pub(super) async fn check(
     if to != "/me/choices/check" {
         return Ok(see_other(to));
     }
-    let mut answers: Vec<(&str, String, String)> = QUESTIONS
-        .iter()
-        .map(|one| {
-            let code = match one.step {
-                "who" => &draft.who,
-                "what" => &draft.what,
-                _ => &draft.talk,
-            };
-            let said = words(one.options, code).unwrap_or_default().to_owned();
-            (one.title, said, format!("/me/choices/{}", one.step))
-        })
-        .collect();
-    answers.push((
-        "How should we confirm?",
-        confirmation(&draft),
-        "/me/choices/confirm".into(),
-    ));
+    let answers = answers(&state, &draft, &record);
+    let (caller, proposed) = (
+        session.caller(),
+        decided(&draft, "self", "", state.clock.now()),
+    );
+    let told = ask(&state, move |door| door.own_simulation(&caller, &proposed)).await?;
+    let tables = who_sees::tables(&told);
+    let changes = told.lines.iter().filter(|line| line.changes()).count();
     let share = draft.what == "share";
+    let private = draft.what == "private";
     let head = Head::new("Check your answers", "me-choices");
     draw(
         &state,
@@ -300,20 +263,48 @@ pub(super) async fn check(
         &record,
         "me-check.html",
         &head,
-        shown! { answers, share },
+        shown! { answers, share, private, tables, changes, still => who_sees::STILL },
     )
 }
 
-/// "Letter, large print, in Turkish".
-fn confirmation(draft: &Draft) -> String {
-    let by = words(CONFIRM, &draft.confirm).unwrap_or_default();
-    let format = words(FORMATS, &draft.format)
-        .unwrap_or_default()
-        .to_lowercase();
-    match draft.language.as_str() {
-        "" => format!("{by}, {format}"),
-        language => format!("{by}, {format}, in {language}"),
+/// Title, answer and the page that changes it.
+fn answers(state: &Shared, draft: &Draft, record: &OwnRecord) -> Vec<(String, String, String)> {
+    let mut answers: Vec<(String, String, String)> = Vec::new();
+    for one in QUESTIONS {
+        if one.step == "young" && !asks_the_young(record) {
+            continue;
+        }
+        let said = words(one.options, answered(draft, one.step)).unwrap_or_default();
+        let address = format!("/me/choices/{}", one.step);
+        answers.push((one.title.to_owned(), said.to_owned(), address));
+        if one.step == "what" && draft.what == "private" {
+            let names = |codes: &[String]| {
+                let named = codes.iter().filter_map(|code| OdsCode::parse(code).ok());
+                named
+                    .map(|code| letters::name_of(&state.directory, &code))
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            };
+            let mut parts = Vec::new();
+            if draft.emergency {
+                parts.push("Nobody looks, except in an emergency".to_owned());
+            }
+            if !draft.blocked.is_empty() {
+                parts.push(format!("May not look: {}", names(&draft.blocked)));
+            }
+            if !draft.withheld.is_empty() {
+                parts.push(format!("Not shown elsewhere: {}", names(&draft.withheld)));
+            }
+            let address = "/me/choices/private".to_owned();
+            answers.push(("What is kept private".to_owned(), parts.join(". "), address));
+        }
     }
+    answers.push((
+        "How should we confirm?".to_owned(),
+        confirmation(draft),
+        "/me/choices/confirm".to_owned(),
+    ));
+    answers
 }
 
 /// `POST /me/choices/check`: records the choice. It holds before the answer leaves.
@@ -336,74 +327,98 @@ pub(super) async fn save(
         };
         return Ok(see_other(elsewhere));
     }
-    let shares = draft.what == "share";
-    let choice = decided(&state, &record, shares);
-    let (caller, door) = (session.caller(), state.record.disclosure());
-    let (choices, person, by) = (state.record.choices(), record.person, confirmation(&draft));
-    let made = choice.clone();
-    let (reference, holds) = crate::blocking(move || {
+    let (caller, record_handle) = (session.caller(), state.record.clone());
+    let (person, now, answers) = (record.person, state.clock.now(), draft.clone());
+    let days = state.content.contact.reply_days;
+    let (kept, holds) = crate::blocking(move || {
+        let door = record_handle.disclosure();
         let reference = door.fresh_reference().map_err(Problem::unavailable)?;
-        let made = Choice {
-            reference: Some(reference.clone()),
-            ..made
+        let acting = record_handle
+            .proxies()
+            .acting_for(&caller.user)
+            .map_err(Problem::unavailable)?;
+        let grant = acting.iter().find(|one| one.person == person);
+        let (set_by, evidence) = match (record.acting_for, grant) {
+            (false, _) => ("self", String::new()),
+            (true, Some(grant)) => (grant.relationship.set_by(), grant.evidence.clone()),
+            (true, None) => return Err(Problem::forbidden(
+                "You cannot choose for this person",
+                "We do not have the proof that you may act for this person. Call us and we will help.",
+            )),
         };
-        choices
-            .record_online(
-                person,
-                &made,
-                &caller,
-                &NewCase {
-                    kind: "choice-confirmation".to_owned(),
-                    reference: Some(reference.clone()),
-                    person: Some(person),
-                    detail: serde_json::json!({ "reference": reference, "confirm by": by }),
-                    ..NewCase::default()
-                },
-            )
+        let mut choice = decided(&answers, set_by, &evidence, now);
+        choice.reference = Some(reference.clone());
+        let case = NewCase {
+            kind: choice_work::KIND.to_owned(),
+            reference: Some(reference),
+            person: Some(person),
+            about: "online".to_owned(),
+            due_at: choice_work::due(choice_work::today(now), days),
+            detail: online(&answers, &choice, &caller.user.name, person, now).detail(),
+            note: "The choice was made online and holds.".to_owned(),
+            ..NewCase::default()
+        };
+        let choices = record_handle.choices();
+        let kept = choices
+            .record_online(person, &choice, &caller, &case)
             .map_err(Problem::unavailable)?;
         let current = choices.current(person).map_err(Problem::unavailable)?;
-        Ok::<_, Problem>((reference, current.is_some_and(|now| now.forbids_as(&made))))
+        let holds = current.is_some_and(|now| now.forbids_as(&kept));
+        Ok::<_, Problem>((kept, holds))
     })
     .await??;
     draft.saved = Some(Saved {
-        reference,
-        at: choice.decided_at,
-        shares,
+        reference: kept.reference.clone().unwrap_or_default(),
+        at: kept.decided_at,
+        choice: kept,
         holds,
     });
     state.drafts.put(&session.digest, draft);
     Ok(see_other("/me/choices/done"))
 }
 
-/// The choice as it will be kept: what was decided about organisations and sources stays.
-fn decided(state: &Shared, record: &OwnRecord, shares: bool) -> Choice {
-    let connect_care = if shares {
-        ConnectCareChoice::None
-    } else {
-        ConnectCareChoice::Objected
-    };
-    let set_by = if record.acting_for {
-        "parental_responsibility"
-    } else {
-        "self"
-    };
-    let before = record.choice.clone();
-    Choice {
-        connect_care,
-        status: ChoiceStatus::Decided,
-        blocked_organisations: before
-            .as_ref()
-            .map(|one| one.blocked_organisations.clone())
-            .unwrap_or_default(),
-        withheld_sources: before
-            .as_ref()
-            .map(|one| one.withheld_sources.clone())
-            .unwrap_or_default(),
-        gp_dissent: before.is_some_and(|one| one.gp_dissent),
-        set_by: set_by.to_owned(),
+/// What the case of an online choice knows from the start.
+fn online(
+    draft: &Draft,
+    choice: &care_record::Choice,
+    who: &str,
+    person: care_core::vocabulary::PersonId,
+    now: jiff::Timestamp,
+) -> Work {
+    let acts = choice.set_by != "self";
+    Work {
         channel: "online".to_owned(),
-        decided_at: state.clock.now(),
-        ..Choice::default()
+        received: choice_work::today(now).to_string(),
+        person: person.to_string(),
+        identity: IdentityCheck {
+            method: "signed-in".to_owned(),
+            matched: Vec::new(),
+            result: "passed".to_owned(),
+        },
+        acting: Acting {
+            set_by: choice.set_by.clone(),
+            name: if acts { who.to_owned() } else { String::new() },
+            evidence: choice.evidence.clone(),
+            young_agrees: draft.young.clone(),
+            ..Acting::default()
+        },
+        chosen: Chosen {
+            what: draft.what.clone(),
+            emergency: draft.emergency,
+            blocked: draft.blocked.clone(),
+            withheld: draft.withheld.clone(),
+            words: String::new(),
+        },
+        explained: Explained {
+            effects: true,
+            options: true,
+            interpreter: String::new(),
+            format: draft.format.clone(),
+            confirm: draft.confirm.clone(),
+            language: draft.language.clone(),
+        },
+        done: Some(now),
+        ..Work::default()
     }
 }
 
@@ -418,11 +433,62 @@ pub(super) async fn done(
     };
     let record = own_record(&state, &session, "choices").await?;
     let head = Head::new("Your choice has been saved", "me-choices");
+    let shares = !saved.choice.restricts();
+    let private = draft.what == "private";
+    let large = draft.format == "large-print";
     let shown = shown! {
-        reference => saved.reference, shares => saved.shares, holds => saved.holds,
+        reference => saved.reference, shares, private, holds => saved.holds, large,
         time => time_of_day(saved.at), by => confirmation(&draft),
     };
     draw(&state, &session, &record, "me-done.html", &head, shown)
+}
+
+/// `GET /me/choices/letter/{form}`: the letter that confirms the choice that holds, as PDF.
+pub(super) async fn letter(
+    State(state): State<Shared>,
+    Oneself(session): Oneself,
+    Path(form): Path<String>,
+) -> Result<Response, Problem> {
+    let large_print = match form.as_str() {
+        "standard" => false,
+        "large-print" => true,
+        _ => return Err(Problem::not_found()),
+    };
+    let record = own_record(&state, &session, "choices").await?;
+    let Some(choice) = record.choice.clone() else {
+        return Ok(see_other("/me/choices"));
+    };
+    let kind = Letter::confirming(&choice);
+    let person = public_name(&record.known);
+    let name = if record.acting_for {
+        session.user.name.clone()
+    } else {
+        person.clone()
+    };
+    let address = record.known.addresses.iter().find(|one| !one.temporary);
+    let mut recipient = vec![name.clone()];
+    if let (false, Some(address)) = (record.acting_for, address) {
+        recipient.extend(address.lines.iter().cloned());
+        recipient.extend(address.postcode.clone());
+    }
+    let told = Told {
+        recipient,
+        name,
+        subject: record.acting_for.then_some(person),
+        reference: choice
+            .reference
+            .clone()
+            .unwrap_or_else(|| "none".to_owned()),
+        date: state.clock.now(),
+        choice: Some(choice),
+        large_print,
+        ..Told::default()
+    };
+    let bytes = crate::blocking(move || {
+        letters::pdf(kind, &told, &state.content, &state.directory).map_err(letters::unmade)
+    })
+    .await??;
+    Ok(letters::served(bytes, "connect-care-choice.pdf"))
 }
 
 /// `GET /me/choices/call`: this choice needs a talk first.
@@ -431,15 +497,20 @@ pub(super) async fn call(
     Oneself(session): Oneself,
 ) -> Result<Response, Problem> {
     let record = own_record(&state, &session, "choose").await?;
+    let draft = state.drafts.get(&session.digest);
     let head = Head::new("Talk to us first", "me-choices");
-    draw(
-        &state,
-        &session,
-        &record,
-        "me-call.html",
-        &head,
-        shown! { reference => "" },
-    )
+    let shown = shown! { reference => "", why => why(&draft, &record) };
+    draw(&state, &session, &record, "me-call.html", &head, shown)
+}
+
+/// Why we talk first.
+fn why(draft: &Draft, record: &OwnRecord) -> &'static str {
+    match draft.who.as_str() {
+        "child" | "act-for" if !record.acting_for => "somebody-else",
+        "me" if record.acting_for => "log-in-as-yourself",
+        _ if asks_the_young(record) && draft.young == "no" => "young",
+        _ => "asked",
+    }
 }
 
 /// `POST /me/choices/call`.
@@ -454,6 +525,6 @@ pub(super) async fn ask_for_call(
     let case = OwnCase::CallAboutChoice;
     let reference = ask(&state, move |door| door.own_case(&caller, case, &said)).await?;
     let head = Head::new("We will call you", "me-choices");
-    let shown = shown! { reference => reference.as_str() };
+    let shown = shown! { reference => reference.as_str(), why => "" };
     draw(&state, &session, &record, "me-call.html", &head, shown)
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use care_record::Choice;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -14,7 +15,14 @@ const AT_MOST: usize = 10_000;
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Draft {
     pub who: String,
+    /// Whether the young person agrees: asked from 13.
+    pub young: String,
     pub what: String,
+    /// What is kept private: `emergency` where staff may look in one; codes of organisations that may
+    /// not look, and of sources that are not shown elsewhere.
+    pub emergency: bool,
+    pub blocked: Vec<String>,
+    pub withheld: Vec<String>,
     pub talk: String,
     pub confirm: String,
     pub format: String,
@@ -24,12 +32,20 @@ pub struct Draft {
     pub saved: Option<Saved>,
 }
 
+impl Draft {
+    /// Whether anything was chosen to be kept private.
+    pub fn keeps_something(&self) -> bool {
+        self.emergency || !self.blocked.is_empty() || !self.withheld.is_empty()
+    }
+}
+
 /// A choice that was saved.
 #[derive(Debug, Clone)]
 pub struct Saved {
     pub reference: String,
     pub at: Timestamp,
-    pub shares: bool,
+    /// As it is kept.
+    pub choice: Choice,
     /// It holds as it was made; not where another record of the person says otherwise.
     pub holds: bool,
 }

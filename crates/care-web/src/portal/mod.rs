@@ -7,6 +7,7 @@ mod acting;
 mod choices;
 mod copy;
 mod copy_files;
+mod choices_flow;
 mod drafts;
 mod looked;
 mod notices;
@@ -76,6 +77,7 @@ pub fn router() -> Router<Shared> {
         .route("/me/choices/check", get(choices::check).post(choices::save))
         .route("/me/choices/done", get(choices::done))
         .route("/me/choices/again", post(choices::again))
+        .route("/me/choices/letter/{form}", get(choices::letter))
         .route(
             "/me/choices/{step}",
             get(choices::question).post(choices::answer),

@@ -21,6 +21,9 @@ pub(super) fn choice_sentence(record: &OwnRecord) -> &'static str {
         return "Your record is shared with staff who care for you.";
     };
     match (choice.connect_care, choice.status) {
+        (ConnectCareChoice::None, _) if choice.restricts() => {
+            "Some of your record is kept private."
+        }
         (ConnectCareChoice::None, _) => "Your record is shared with staff who care for you.",
         (_, ChoiceStatus::NotUpheld) => {
             "You asked us not to share your record. We could not agree to that, and it is shared with staff who care for you."

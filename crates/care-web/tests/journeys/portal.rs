@@ -333,7 +333,7 @@ async fn the_public_site_and_the_portal_pass_the_page_checks_in_a_browser() {
 #[tokio::test]
 async fn a_choice_that_needs_a_talk_saves_nothing_and_gives_a_reference() {
     let demo = Demo::with_people(14).await;
-    for (user, who, what) in [("patient", "me", "private"), ("patient", "act-for", "")] {
+    for (user, who, what) in [("patient", "me", "share"), ("patient", "act-for", "")] {
         let mut browser = Browser::new(&demo);
         browser.sign_in(user).await;
         let csrf = browser.get("/me/choices/who").await.field("csrf");
@@ -343,6 +343,10 @@ async fn a_choice_that_needs_a_talk_saves_nothing_and_gives_a_reference() {
         if !what.is_empty() {
             to = browser
                 .post("/me/choices/what", &[("csrf", &csrf), ("answer", what)])
+                .await;
+            assert_eq!(to.to.as_deref(), Some("/me/choices/talk"));
+            to = browser
+                .post("/me/choices/talk", &[("csrf", &csrf), ("answer", "yes")])
                 .await;
         }
         assert_eq!(to.to.as_deref(), Some("/me/choices/call"), "{who} {what}");

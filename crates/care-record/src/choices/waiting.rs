@@ -35,6 +35,12 @@ pub struct Awaited {
     pub postcode: String,
 }
 
+impl std::fmt::Debug for Awaited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Awaited(hidden)")
+    }
+}
+
 /// What became of a choice that was to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waited {

@@ -48,6 +48,10 @@ pub struct Work {
     pub hands: Vec<String>,
     /// An earlier case about the same.
     pub earlier: String,
+    /// For a letter: why it cannot be acted on.
+    pub reason: String,
+    /// For a letter: what must be sent, a thing a line.
+    pub missing: String,
 }
 
 /// How it was made sure that this is the person.

@@ -27,6 +27,7 @@ pub use guard::{allowed, home_of};
 #[allow(unused_imports)] // Rooms of the console take what they need.
 pub use list::{Asked, Cell, Column, FILE, FilterField, List, PAGE, age, day_in_address};
 pub use settings::ReviewSettings;
+#[allow(unused_imports)] // Rooms of the console take what they need.
 pub use words::{kind_title, state_title};
 
 use crate::components::{Frame, Head, page, shown};

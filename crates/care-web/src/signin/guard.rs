@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use care_record::LARGEST_DOCUMENT_BYTES;
+
 use super::choosing;
 use crate::problem::Problem;
 use crate::state::Shared;
@@ -64,11 +66,23 @@ async fn check(state: &Shared, request: Request) -> Result<Request, Response> {
             .ok_or_else(|| Redirect::to("/staff/login").into_response())?,
     };
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, state.config.server.max_form_bytes)
+    let with_file = brings_a_file(&parts);
+    let most = if with_file {
+        LARGEST_DOCUMENT_BYTES + BESIDE_A_FILE_BYTES
+    } else {
+        state.config.server.max_form_bytes
+    };
+    let body = axum::body::to_bytes(body, most)
         .await
         .map_err(|_| too_long().page())?;
-    let sent = form_urlencoded::parse(&body).find(|(name, _)| name == "csrf");
-    if !sent.is_some_and(|(_, value)| same(value.as_bytes(), secret.as_bytes())) {
+    let sent = if with_file {
+        part_of_form(&body, "csrf")
+    } else {
+        form_urlencoded::parse(&body)
+            .find(|(name, _)| name == "csrf")
+            .map(|(_, value)| value.into_owned())
+    };
+    if !sent.is_some_and(|value| same(value.as_bytes(), secret.as_bytes())) {
         return Err(foreign().page());
     }
     let path = parts.uri.path();
@@ -88,6 +102,29 @@ async fn check(state: &Shared, request: Request) -> Result<Request, Response> {
         )));
     }
     Ok(Request::from_parts(parts, Body::from(body)))
+}
+
+/// Room for the other fields of a form that brings a file.
+const BESIDE_A_FILE_BYTES: usize = 16 * 1024;
+
+/// Whether the request brings a file: only where a page takes one.
+fn brings_a_file(parts: &axum::http::request::Parts) -> bool {
+    let path = parts.uri.path();
+    let takes_one = path.starts_with("/ig/choices/") && path.ends_with("/paper");
+    let kind = parts.headers.get(axum::http::header::CONTENT_TYPE);
+    takes_one
+        && kind
+            .and_then(|kind| kind.to_str().ok())
+            .is_some_and(|kind| kind.starts_with("multipart/form-data"))
+}
+
+/// The value of a field that stands before the file in a form with a file.
+fn part_of_form(body: &[u8], name: &str) -> Option<String> {
+    let head = body.get(..body.len().min(BESIDE_A_FILE_BYTES))?;
+    let text = String::from_utf8_lossy(head);
+    let (_, rest) = text.split_once(&format!("name=\"{name}\"\r\n\r\n"))?;
+    let (value, _) = rest.split_once("\r\n")?;
+    Some(value.to_owned())
 }
 
 /// Whether the browser says the request began on our own pages. A client that says nothing is left
@@ -130,6 +167,15 @@ fn too_long() -> Problem {
 mod tests {
     use super::*;
     use axum::http::HeaderValue;
+
+    #[test]
+    fn the_secret_of_a_form_with_a_file_stands_before_the_file() {
+        let body = b"--x\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\nsecret\r\n--x\r\n\
+            Content-Disposition: form-data; name=\"paper\"; filename=\"f\"\r\n\r\n%PDF-\r\n--x--\r\n";
+        assert_eq!(part_of_form(body, "csrf").as_deref(), Some("secret"));
+        assert_eq!(part_of_form(body, "other"), None);
+        assert_eq!(part_of_form(b"", "csrf"), None);
+    }
 
     #[test]
     fn a_form_that_began_on_another_site_is_refused() {

@@ -14,6 +14,7 @@
 
 mod api;
 mod cast;
+mod choices;
 mod cli;
 mod directory;
 mod feeds;

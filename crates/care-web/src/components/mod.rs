@@ -204,7 +204,8 @@ pub fn draw(template: &str, context: Value) -> Result<String, Problem> {
     environment
         .get_template(template)
         .and_then(|template| template.render(context))
-        .map_err(|why| Problem::unavailable(format!("{template}: {why:#}")))
+        // Not in full: that names the values, and values are about people.
+        .map_err(|why| Problem::unavailable(format!("{template}: {why}")))
 }
 
 #[cfg(test)]

@@ -264,7 +264,7 @@ fn page(
         "ig-choices",
         !error.is_empty(),
         shown! {
-            step, title, error, work, person, places, who, young, asks_the_young, facts,
+            step, title, error, work, person, organisations => places, who, young, asks_the_young, facts,
             number => worked.case.number, reference => worked.case.reference,
             awaited => worked.work.awaited.is_some(),
             methods => METHODS, results => RESULTS, what => WHAT, confirm => CONFIRM,

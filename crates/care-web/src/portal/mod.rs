@@ -5,9 +5,9 @@
 
 mod acting;
 mod choices;
+mod choices_flow;
 mod copy;
 mod copy_files;
-mod choices_flow;
 mod drafts;
 mod looked;
 mod notices;

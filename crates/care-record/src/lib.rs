@@ -11,6 +11,7 @@ mod clock;
 mod directory;
 mod disclosure;
 mod exceptional;
+mod figures;
 mod identity;
 mod intake;
 mod jobs;
@@ -22,6 +23,8 @@ mod proxies;
 mod record;
 mod release;
 mod reviews;
+mod orders;
+mod service_log;
 mod sessions;
 mod staff;
 mod store;
@@ -51,6 +54,7 @@ pub use disclosure::{LogAsk, LogPage, OwnProof, RecordedEntry, Replayed};
 pub use exceptional::{
     Basis, Decided, Exceptional, ExceptionalError, Plan, Release, Request, Told, plan_of,
 };
+pub use figures::{Counted, Figures, FiguresError, Month, SetAside};
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{
     DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, FileDelivery, FileResult,
@@ -64,6 +68,7 @@ pub use opt_out_check::{
     ListRow, ListState, ListToSend, Mail, MailKind, MeshHealth, OptOutCheckError, OptOutChecks,
     OptOutSettings, Received,
 };
+pub use orders::{Order, OrderError, Orders, PAPER_COPIES};
 pub use proxies::{
     ActingFor, Holder, INVITATION_DAYS, NewGrant, Place, Proxies, ProxyError, ProxyPolicy,
     ProxyRelationship, ProxyRights,
@@ -77,6 +82,7 @@ pub use reviews::{
     Action, Asked, Bulk, Evidence, Minute, ReviewPage, ReviewRow, Reviews, ReviewsError,
     StaffMember,
 };
+pub use service_log::{ServiceChange, ServiceLog, ServiceLogError, ServiceState};
 pub use sessions::{SessionError, SessionRecord, Sessions};
 pub use staff::{
     By, GroupDetails, ImportProblem, ImportReport, ImportRow, Staff, StaffError, StaffGroup,

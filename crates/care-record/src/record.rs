@@ -370,6 +370,21 @@ impl Record {
         crate::Choices::new(self.inner.store.clone(), self.inner.clock.clone())
     }
 
+    /// Numbers about how the record is used.
+    pub fn figures(&self) -> crate::Figures {
+        crate::Figures::new(self.inner.store.clone())
+    }
+
+    /// Orders of leaflets and forms.
+    pub fn orders(&self) -> crate::Orders {
+        crate::Orders::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
+    /// How the service did.
+    pub fn service_log(&self) -> crate::ServiceLog {
+        crate::ServiceLog::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
     /// Cases that people work on.
     pub fn casework(&self) -> crate::Casework {
         crate::Casework::new(self.inner.store.clone(), self.inner.clock.clone())

@@ -71,6 +71,7 @@ pub fn open_at(
     Ok(Arc::new(AppState {
         content,
         leaflets,
+        figures: record.figures(),
         drafts: Drafts::default(),
         clock,
         directory: Arc::new(config.directory()),

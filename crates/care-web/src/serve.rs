@@ -93,6 +93,7 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
         .clone()
         .map(|mesh| tokio::spawn(feeds::mesh::run(mesh, state.clone(), stop.clone())));
     let notices = tokio::spawn(portal::send_notices(state.clone(), stop.clone()));
+    let watch = tokio::spawn(public::status::watch(state.clone(), stop.clone()));
     let mut http_stop = stop.clone();
     let app = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let http = axum::serve(sockets.http, app)
@@ -111,6 +112,7 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
         if let Some(mesh) = mesh {
             let _ = mesh.await;
         }
+        let _ = watch.await;
     };
     if tokio::time::timeout(drain, ended).await.is_err() {
         tracing::warn!(

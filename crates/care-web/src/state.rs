@@ -18,6 +18,8 @@ pub struct AppState {
     pub config: Config,
     /// What the public pages say of this deployment.
     pub content: Content,
+    /// Numbers of how the record is used, counted so far.
+    pub figures: care_record::Figures,
     /// The leaflet in every language.
     pub leaflets: Leaflets,
     /// Choices that people are making and have not confirmed.

@@ -65,6 +65,7 @@ pub use read::{Page, VisitFacts};
 pub use refusal::Refusal;
 pub use replay::Replayed;
 pub use visits::{Confirm, ConfirmState, Opened, RecentPerson};
+pub(crate) use who_looked::choice_told;
 pub use who_looked::{ChoiceTold, Look, LookKind};
 
 use crate::caller::Caller;

@@ -201,7 +201,8 @@ pub(super) fn everybody(gathered: &Gathered) -> impl Iterator<Item = PersonId> {
 }
 
 /// Reads the summary a choice's entry holds: see `Choice::summary`.
-fn choice_told(entry: &Entry) -> Option<ChoiceTold> {
+/// What an entry tells of a choice.
+pub(crate) fn choice_told(entry: &Entry) -> Option<ChoiceTold> {
     let said = match entry.detail.split([',', ';']).next()? {
         "no objection" => "shared",
         "objected except in an emergency" => "shared-in-emergency",

@@ -149,6 +149,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "optout-who.html",
     "me-whose.html",
     "who-sees.html",
+    "ig-orders.html",
     "public-about.html",
     "public-accessibility.html",
     "public-choice.html",
@@ -163,10 +164,12 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "public-leaflet.html",
     "public-national.html",
     "public-order.html",
+    "public-ordered.html",
     "public-organisations.html",
     "public-privacy.html",
     "public-shared.html",
     "public-status.html",
+    "public-transparency.html",
     "public-who.html",
 ];
 

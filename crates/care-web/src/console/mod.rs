@@ -14,6 +14,7 @@ mod pack;
 mod review;
 mod settings;
 mod replay;
+mod orders;
 mod words;
 
 use axum::Router;
@@ -58,6 +59,7 @@ pub fn router() -> Router<Shared> {
             get(review::questions).post(review::answer),
         )
         .merge(choices::router())
+        .merge(orders::router())
         .merge(extracts::router())
         .merge(opt_out::router())
         .merge(replay::router())
@@ -91,6 +93,7 @@ const PLACES: &[(&str, &str, &str, guard::Roles)] = &[
         opt_out::ROLES,
     ),
     ("ig-replay", "Past pages", "/ig/replay", guard::CASES),
+    ("ig-orders", "Leaflet orders", "/ig/orders", guard::CASES),
 ];
 
 fn places(session: &Session) -> Vec<Place> {

@@ -13,6 +13,7 @@ pub fn kind_title(code: &str) -> String {
         "call-about-choice" => "Call about a choice".to_owned(),
         "disclosure" => "Disclosure".to_owned(),
         "extract" => "Extract".to_owned(),
+        "paper-copies" => "Leaflet order".to_owned(),
         other => sentence(other),
     }
 }

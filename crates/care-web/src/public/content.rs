@@ -156,6 +156,8 @@ impl Content {
             ("phone", self.contact.phone.clone()),
             ("hours", self.contact.hours.clone()),
             ("relay", self.contact.relay.clone()),
+            ("bsl", self.contact.bsl.clone()),
+            ("reply-days", self.contact.reply_days.to_string()),
             ("email", self.contact.email.clone()),
             ("address", one_line(&self.contact.address)),
             ("national-phone", self.national.phone.clone()),

@@ -4,14 +4,17 @@
 //! see what from the access rules, whether it works from the health checks. Shows nobody's data.
 
 mod content;
+mod form;
 mod leaflet;
+mod order;
+pub mod status;
+mod transparency;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use care_core::access::{self, CARE_ROLES, EmergencyOverride, PermissionModel};
-use care_core::sections::When;
 use care_core::vocabulary::{Category, CategorySet, OrganisationKind, Role};
 use minijinja::{Value, context};
 use serde::Serialize;
@@ -38,18 +41,6 @@ const STILL: &[(&str, &str, &str, &str)] = &[
         "/choices/national-data-opt-out",
         "public-national.html",
         "National data opt-out",
-        "choices",
-    ),
-    (
-        "/choices/exceptional-circumstances",
-        "public-exceptional.html",
-        "When a choice does not apply",
-        "choices",
-    ),
-    (
-        "/choices/form",
-        "public-form.html",
-        "Paper form: your choice",
         "choices",
     ),
     ("/privacy", "public-privacy.html", "Privacy", ""),
@@ -87,8 +78,13 @@ pub fn router() -> Router<Shared> {
         .route("/who-can-see", get(who_can_see))
         .route("/organisations", get(organisations))
         .route("/cookies", get(cookies))
-        .route("/service-status", get(service_status))
-        .route("/leaflet/order/{what}", get(order))
+        .route("/service-status", get(status::page))
+        .route("/choices/exceptional-circumstances", get(exceptional))
+        .route("/choices/form", get(form::plain))
+        .route("/choices/form/{format}", get(form::format))
+        .route("/leaflet/order/{format}", get(order::ask).post(order::send))
+        .route("/transparency", get(transparency::page))
+        .route("/transparency.csv", get(transparency::file))
         .merge(leaflet::router())
 }
 
@@ -235,39 +231,17 @@ async fn cookies(State(state): State<Shared>) -> Result<Response, Problem> {
     )
 }
 
-/// How to ask for paper copies, braille, audio or a sign language video.
-async fn order(State(state): State<Shared>, Path(what): Path<String>) -> Result<Response, Problem> {
-    let known = ON_REQUEST.iter().find(|(code, _)| *code == what);
-    let (_, wanted) = known.ok_or_else(Problem::not_found)?;
+/// When a choice does not apply, with how often that was.
+async fn exceptional(State(state): State<Shared>) -> Result<Response, Problem> {
+    let (year, rows) = transparency::exceptions(&state).await?;
+    let with = shown! { year, rows, last_year => year - 1 };
     draw(
         &state,
-        "public-order.html",
-        "Ask us for another format",
-        "leaflet",
-        shown! { wanted },
+        "public-exceptional.html",
+        "When a choice does not apply",
+        "choices",
+        with,
     )
-}
-
-async fn service_status(State(state): State<Shared>) -> Result<Response, Problem> {
-    let operations = state.record.operations();
-    let health = crate::blocking(move || operations.health())
-        .await
-        .ok()
-        .and_then(Result::ok);
-    let readable = health
-        .as_ref()
-        .is_some_and(|one| one.writable || one.on_reserve);
-    let receiving = health.is_some_and(|one| one.writable);
-    let checks = [
-        ("Staff can see records", readable),
-        ("New information is coming in", receiving),
-        ("People can log in", state.config.client_secret().is_ok()),
-    ];
-    let works = checks.iter().all(|(_, ok)| *ok);
-    let at = crate::portal::moment(state.clock.now());
-    let machine = When::moment(state.clock.now()).machine;
-    let with = shown! { checks, works, at, machine };
-    draw(&state, "public-status.html", "Service status", "", with)
 }
 
 #[cfg(test)]

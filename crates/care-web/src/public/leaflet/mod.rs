@@ -5,8 +5,8 @@
 //! A language file can say a claim in other words; it cannot leave one out or make a new one. What
 //! each claim rests on in the product is in `tests/journeys/claims.rs`.
 
-mod pages;
-mod sentence;
+pub(super) mod pages;
+pub(super) mod sentence;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -21,7 +21,7 @@ use super::content::{Content, SignedOff};
 use crate::documents::{self, DocumentError};
 use sentence::Part;
 
-pub(super) use pages::router;
+pub use pages::router;
 
 include!(concat!(env!("OUT_DIR"), "/leaflets.rs"));
 

@@ -113,6 +113,7 @@ pub fn opt_out_service(data: &Path, pages: u16, port: u16) -> anyhow::Result<Ser
         name: name.to_owned(),
         passphrase: String::new(),
     };
+    let national = crate::public::Content::open(None)?.national;
     let keys = data.join(DEMO_DIRECTORY);
     let mailboxes =
         [MAILBOX, OPT_OUT_MAILBOX].map(|id| (id.to_owned(), keys.join(format!("{id}.password"))));
@@ -126,6 +127,9 @@ pub fn opt_out_service(data: &Path, pages: u16, port: u16) -> anyhow::Result<Ser
         address: ["PO Box 884", "London", "SE99 1AA"]
             .map(String::from)
             .to_vec(),
+        phone: national.phone,
+        hours: national.hours,
+        address: national.address,
         about: Some(format!("http://localhost:{pages}/choices")),
         mesh: Some(mailbox(data, port, OPT_OUT_MAILBOX)),
         workflow: OptOutSettings::default().workflow,

@@ -2,6 +2,7 @@
 //! standard error; 0 for success, 1 for failure, 2 for wrong use. Source: screens 13, contract.
 
 mod audit;
+mod content;
 mod decide;
 pub mod demo;
 pub mod demo_config;
@@ -93,6 +94,9 @@ enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(settings::ConfigCommand),
+    /// The words of the public site and the leaflet
+    #[command(subcommand)]
+    Content(content::ContentCommand),
 }
 
 /// Which record a command works on.
@@ -140,6 +144,7 @@ pub fn run() -> ExitCode {
         Command::Store(command) => store::run(command),
         Command::Fhir(command) => validate::run(command),
         Command::Config(command) => settings::run(command),
+        Command::Content(command) => content::run(&command),
     };
     match done {
         Ok(code) => code,

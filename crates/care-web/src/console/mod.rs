@@ -15,6 +15,7 @@ mod review;
 mod settings;
 mod replay;
 mod orders;
+mod review;
 mod words;
 
 use axum::Router;

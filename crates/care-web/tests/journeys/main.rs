@@ -15,9 +15,11 @@
 mod api;
 mod cast;
 mod choices;
+mod claims;
 mod cli;
 mod directory;
 mod feeds;
+mod newcomer;
 mod opt_out;
 mod pages;
 mod portal;

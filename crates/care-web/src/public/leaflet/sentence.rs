@@ -94,8 +94,7 @@ pub fn fill(
 fn put(name: &str, value: &str, rest: &mut &str) -> Part {
     match name {
         "site" => {
-            let path = |letter: char| letter == '/' || letter.is_ascii_lowercase();
-            let end = rest.find(|letter| !path(letter)).unwrap_or(rest.len());
+            let end = path_of(rest);
             let to = rest[..end].to_owned();
             *rest = &rest[end..];
             let shown = format!("{}{to}", without_scheme(value));
@@ -106,6 +105,13 @@ fn put(name: &str, value: &str, rest: &mut &str) -> Part {
         "address" | "national-address" => Part::latin(value),
         _ => Part::text(value),
     }
+}
+
+/// How far the path reaches: lower case letters, slashes, and dashes between letters.
+fn path_of(rest: &str) -> usize {
+    let path = |letter: char| matches!(letter, '/' | '-') || letter.is_ascii_lowercase();
+    let end = rest.find(|letter| !path(letter)).unwrap_or(rest.len());
+    rest[..end].trim_end_matches('-').len()
 }
 
 fn without_scheme(address: &str) -> &str {
@@ -152,6 +158,12 @@ mod tests {
                 ("text", ".".to_owned())
             ]
         );
+    }
+
+    #[test]
+    fn a_dash_belongs_to_the_path_only_between_letters() {
+        assert_eq!(path_of("/choices/exceptional-circumstances."), 34);
+        assert_eq!(path_of("/me-তে"), 3);
     }
 
     #[test]

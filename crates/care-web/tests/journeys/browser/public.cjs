@@ -17,7 +17,7 @@ function check (name, ok, why = '') {
 
 const PUBLIC = ['/', '/about', '/what-is-shared', '/who-can-see', '/organisations', '/choices', '/choices/connect-care',
   '/choices/national-data-opt-out', '/choices/exceptional-circumstances', '/choices/form', '/leaflet',
-  '/leaflet/large-print', '/leaflet/easy-read', '/leaflet/languages', '/leaflet/cy', '/leaflet/ar', '/leaflet/bn', '/leaflet/order/paper',
+  '/leaflet/large-print', '/leaflet/easy-read', '/leaflet/languages', '/leaflet/cy', '/leaflet/ar', '/leaflet/bn', '/leaflet/order/paper', '/choices/form/easy-read', '/transparency',
   '/privacy', '/cookies', '/accessibility', '/contact', '/service-status', '/me/login']
 const OWN = ['/me', '/me/shared', '/me/who-looked', '/me/who-looked?own=1', '/me/choices', '/me/choices/who', '/me/choices/what',
   '/me/choices/talk', '/me/choices/confirm', '/me/choices/call', '/me/who-looked/1',
@@ -77,6 +77,25 @@ async function main () {
   page.on('console', message => { if (/Content Security Policy/.test(message.text())) complaints.push(message.text()) })
   const narrow = await browser.newContext({ viewport: { width: 320, height: 640 } })
   for (const address of PUBLIC) await visit([page, await narrow.newPage()], address)
+
+  // Four times the size: 1280 pixels of screen are 320 of page.
+  const zoomed = await (await browser.newContext({ viewport: { width: 320, height: 256 }, deviceScaleFactor: 4 })).newPage()
+  for (const address of PUBLIC) {
+    await zoomed.goto(base + address)
+    const wide = await zoomed.evaluate(() => document.documentElement.scrollWidth)
+    check('400 % zoom has no sideways scroll on ' + address, wide <= 320, wide)
+  }
+
+  // An order, with a mistake on the way, without JavaScript.
+  const orders = await (await browser.newContext({ javaScriptEnabled: false, viewport: { width: 1280, height: 900 } })).newPage()
+  await orders.goto(base + '/leaflet/order/paper')
+  await orders.locator('main button').click()
+  check('an order without a name is not taken', (await orders.title()).startsWith('Error: ') && (await orders.content()).includes('There is a problem'), await orders.title())
+  await orders.locator('#name').fill('A. Reader')
+  await orders.locator('#address').fill('1 Example Road\nLondon\nSE99 1AA')
+  await orders.locator('main button').click()
+  check('an order is taken and has a reference', (await orders.content()).includes('We have your order') && /CC-[0-9A-Z]{4}/.test(await orders.content()), orders.url())
+  check('the order is not in the address', !orders.url().includes('Reader'), orders.url())
 
   await page.goto(base + '/')
   await page.locator('a:has-text("Who has looked at my record?")').click()

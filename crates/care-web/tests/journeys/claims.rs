@@ -68,7 +68,7 @@ const EVIDENCE: &[(&str, &str, Check)] = &[
         "shared",
         "access rules 7 and 9: involved and permitted opens, not involved does not",
         |_| {
-            decided(care("gp", "registered_practice"), "allow", "ok")?;
+            decided(care("gp", "registered_gp"), "allow", "ok")?;
             decided(care("gp", "none"), "deny", "no-legitimate-relationship")
         },
     ),
@@ -114,7 +114,7 @@ const EVIDENCE: &[(&str, &str, Check)] = &[
         "better",
         "an aim; the only purposes that open a record are care's: access rule 3",
         |_| {
-            let mut facts = care("gp", "registered_practice");
+            let mut facts = care("gp", "registered_gp");
             facts["purpose"] = json!("research");
             decided(facts, "deny", "purpose-not-permitted")
         },
@@ -207,7 +207,7 @@ const EVIDENCE: &[(&str, &str, Check)] = &[
                 facts["break_glass"] = json!({"requested": true, "justification": "best_interest", "reason": "unconscious"});
                 decided(facts.clone(), "deny", "patient-objected")?;
             }
-            let mut facts = care("gp", "registered_practice");
+            let mut facts = care("gp", "registered_gp");
             facts["choice"] = json!({"connect_care": "objected", "status": "decided"});
             facts["break_glass"] = json!({"requested": true, "justification": "explicit_consent", "reason": "she asks me to"});
             decided(facts, "allow-with-break-glass", "ok")
@@ -291,7 +291,7 @@ const EVIDENCE: &[(&str, &str, Check)] = &[
         "separate",
         "access: the national choice changes no decision about care",
         |_| {
-            let mut facts = care("gp", "registered_practice");
+            let mut facts = care("gp", "registered_gp");
             facts["choice"]["national_data_opt_out"] = json!("opted_out");
             decided(facts, "allow", "ok")
         },

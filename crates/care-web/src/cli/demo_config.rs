@@ -108,6 +108,7 @@ fn mailbox(data: &Path, port: u16, mailbox: &str) -> MailboxSettings {
 /// The configuration of the demonstration's opt-out service, on this port; `pages` is the port of
 /// Connect Care's own pages.
 pub fn opt_out_service(data: &Path, pages: u16, port: u16) -> anyhow::Result<ServiceConfig> {
+    const NAME: &str = "National data opt-out";
     let operator = |id: &str, name: &str| Operator {
         id: id.to_owned(),
         name: name.to_owned(),
@@ -121,15 +122,10 @@ pub fn opt_out_service(data: &Path, pages: u16, port: u16) -> anyhow::Result<Ser
         listen: format!("127.0.0.1:{port}").parse()?,
         base_url: format!("http://localhost:{port}"),
         data: data.join("opt-out-service"),
-        name: "National data opt-out".to_owned(),
-        phone: "0300 303 5678".to_owned(),
-        hours: "Monday to Friday, 9am to 5pm, except bank holidays".to_owned(),
-        address: ["PO Box 884", "London", "SE99 1AA"]
-            .map(String::from)
-            .to_vec(),
+        name: NAME.to_owned(),
         phone: national.phone,
         hours: national.hours,
-        address: national.address,
+        address: national.address.into_iter().skip_while(|line| line == NAME).collect(),
         about: Some(format!("http://localhost:{pages}/choices")),
         mesh: Some(mailbox(data, port, OPT_OUT_MAILBOX)),
         workflow: OptOutSettings::default().workflow,

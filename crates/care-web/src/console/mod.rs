@@ -10,12 +10,11 @@ mod guard;
 mod home;
 mod list;
 pub mod opt_out;
+mod orders;
 mod pack;
 mod review;
 mod settings;
 mod replay;
-mod orders;
-mod review;
 mod words;
 
 use axum::Router;

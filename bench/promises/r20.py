@@ -276,7 +276,7 @@ def alarms_ring(care):
     """The alarms as they would be at set times after the last look into the mailbox."""
     now = datetime.datetime.now(datetime.timezone.utc)
     lines = []
-    for hours, kind, rings in [(23.9, "silence", False), (24.1, "silence", True), (71.9, "message-age", False), (72.1, "message-age", True)]:
+    for hours, kind, rings in [(23.7, "silence", False), (24.1, "silence", True), (71.9, "message-age", False), (72.1, "message-age", True)]:
         at = (now + datetime.timedelta(hours=hours)).isoformat()
         told = json.loads(care.run("alarms", "--json", "--at", at, check=False).stdout)
         raised = kind in [alarm["kind"] for alarm in told["alarms"]]

@@ -16,6 +16,9 @@ const SILENCE: SignedDuration = SignedDuration::from_hours(24);
 /// A message this old in the inbox is an alarm: two days before it is lost.
 const OLD: SignedDuration = SignedDuration::from_hours(72);
 
+/// Contact is noted this often where nothing else changed.
+const NOTED: SignedDuration = SignedDuration::from_mins(15);
+
 const STATE: &str = "mailbox";
 
 /// The mailbox as the MESH job last saw it.
@@ -194,8 +197,8 @@ impl OptOutChecks {
         serde_json::from_slice(&bytes).map_err(|_| OptOutCheckError::Unreadable)
     }
 
-    /// Writes only what changed: an inbox that is read every five minutes and is empty adds an entry a
-    /// minute at most.
+    /// Writes what changed, and otherwise that there was contact, at most every quarter of an hour: the
+    /// log is not filled by a mailbox that is empty, nor by one that stays out of reach.
     fn change_mailbox(&self, change: impl FnOnce(&mut Mailbox)) -> Result<(), OptOutCheckError> {
         let _writing = self.lock();
         let now = self.clock.now();
@@ -203,14 +206,15 @@ impl OptOutChecks {
         let mut after = before.clone();
         change(&mut after);
         after.since.get_or_insert(now);
-        let fresh = |at: Option<Timestamp>| {
-            at.is_some_and(|at| now.duration_since(at) < SignedDuration::from_secs(60))
-        };
         let same = Mailbox {
             contact: before.contact,
             ..after.clone()
         } == before;
-        if same && fresh(before.contact) {
+        let contact_is_news = match (before.contact, after.contact) {
+            (Some(before), Some(after)) => after.duration_since(before) >= NOTED,
+            (before, after) => before != after,
+        };
+        if same && !contact_is_news {
             return Ok(());
         }
         let value = serde_json::to_vec(&after).map_err(|_| OptOutCheckError::Unreadable)?;

@@ -29,6 +29,10 @@ pub struct ServiceConfig {
     pub hours: String,
     /// Its postal address, a part a line.
     pub address: Vec<String>,
+    /// The header in which the TLS proxy says who asks, such as `x-real-ip`; left out, tries are not counted
+    /// by address, because every request then seems to come from the proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_header: Option<String>,
     /// Where Connect Care tells about both choices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,

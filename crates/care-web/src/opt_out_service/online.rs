@@ -4,11 +4,10 @@
 //! Whether the register knows somebody cannot be told from here: the same words, the same page and the
 //! same time, matched or not; a code that was never sent is wrong in the same words as a mistyped one.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Form, State};
+use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -185,7 +184,6 @@ fn who_page(
 
 async fn say_who(
     State(service): State<Shared>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Form(typed): Form<Typed>,
 ) -> Result<Response, Trouble> {
@@ -204,19 +202,38 @@ async fn say_who(
         }];
         return who_page(&service, &on.csrf, &typed, &young);
     }
-    let answer = look_up(&service, &mut on, &claim, peer);
+    let asker = asker(&service, &headers);
+    let answer = look_up(&service, &mut on, &claim, asker.as_deref());
     tokio::time::sleep_until(floor).await;
     answer?;
     Ok(see_other("/code"))
 }
 
+/// The address the proxy says, where the configuration names its header: the last one, which is the
+/// proxy's own word.
+fn asker(service: &Service, headers: &HeaderMap) -> Option<String> {
+    let name = service.config.address_header.as_deref()?;
+    let said = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+    said.rsplit(',').next().map(|last| last.trim().to_owned())
+}
+
 /// Looks for the person, makes a code either way, and sends it where there is somebody to send it to.
-fn look_up(service: &Service, on: &mut On, claim: &Claim, peer: SocketAddr) -> Result<(), Trouble> {
+fn look_up(
+    service: &Service,
+    on: &mut On,
+    claim: &Claim,
+    asker: Option<&str>,
+) -> Result<(), Trouble> {
     let now = service.clock.now();
     let hour_ago = now - SignedDuration::from_hours(1);
     let by_claim = service.store.count_try(&claim.key(), hour_ago, now)?;
-    let address = digest(&format!("address {}", peer.ip()));
-    let by_address = service.store.count_try(&address, hour_ago, now)?;
+    let by_address = match asker {
+        Some(asker) => {
+            let address = digest(&format!("address {asker}"));
+            service.store.count_try(&address, hour_ago, now)?
+        }
+        None => 0,
+    };
     if by_claim > CLAIMS || by_address > FROM_ONE_ADDRESS {
         return Err(Trouble::throttled());
     }

@@ -90,6 +90,7 @@ impl Rig {
             phone: "020 7946 0188".into(),
             hours: "Monday to Friday".into(),
             address: vec!["Opt-out service".into(), "London".into()],
+            address_header: None,
             about: None,
             mesh: Some(match sandbox {
                 Some(endpoint) => mailbox(folder.path(), endpoint, "X26ABC2"),

@@ -143,6 +143,18 @@ async fn ask(
     allowed(&session, ROLES)?;
     let list = read_list(asked.numbers.as_bytes());
     let mut errors = Vec::new();
+    let reference = asked.reference.trim();
+    if reference.is_empty()
+        || reference.chars().count() > LONGEST_REFERENCE
+        || has_number(reference)
+    {
+        let words =
+            "Enter what the check is for, in 80 characters at most and without an NHS number";
+        errors.push(FieldError {
+            field: "reference",
+            words: words.to_owned(),
+        });
+    }
     if let Some((line, why)) = list.refused.first() {
         let more = match list.refused.len() {
             1 => String::new(),
@@ -164,18 +176,6 @@ async fn ask(
         errors.push(FieldError {
             field: "numbers",
             words,
-        });
-    }
-    let reference = asked.reference.trim();
-    if reference.is_empty()
-        || reference.chars().count() > LONGEST_REFERENCE
-        || has_number(reference)
-    {
-        let words =
-            "Enter what the check is for, in 80 characters at most and without an NHS number";
-        errors.push(FieldError {
-            field: "reference",
-            words: words.to_owned(),
         });
     }
     if !errors.is_empty() {

@@ -17,6 +17,7 @@ function check (name, ok, why = '') {
 
 // Everything a page must be, in the state it is in.
 async function look (page, name) {
+  await page.waitForLoadState('load')
   const url = page.url()
   check('no person in the address of ' + name, !/\d{10}|stern|jacob/i.test(url), url)
   const seen = await page.evaluate(() => ({

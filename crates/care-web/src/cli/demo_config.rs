@@ -126,12 +126,6 @@ pub fn opt_out_service(data: &Path, pages: u16, port: u16) -> anyhow::Result<Ser
         phone: national.phone,
         hours: national.hours,
         address: national.address.into_iter().skip_while(|line| line == NAME).collect(),
-        name: "National data opt-out".to_owned(),
-        phone: "0300 303 5678".to_owned(),
-        hours: "Monday to Friday, 9am to 5pm, except bank holidays".to_owned(),
-        address: ["PO Box 884", "London", "SE99 1AA"]
-            .map(String::from)
-            .to_vec(),
         address_header: None,
         about: Some(format!("http://localhost:{pages}/choices")),
         mesh: Some(mailbox(data, port, OPT_OUT_MAILBOX)),

@@ -147,6 +147,7 @@ class Cache:
     def get(self, client, path):
         held = self.kept.get(path)
         if held and time.monotonic() - held[0] < self.seconds:
+            time.sleep(0.01)
             return held[1]
         answer = client.get(path)
         if answer[0] == 200:
@@ -187,19 +188,21 @@ def choose(maya, what):
     return sent, time.monotonic()
 
 
-def open_record(gp):
-    status, _, page = gp.get("/staff/find")
+def find(gp):
+    """Finds the person once: searches are counted, and many would be stopped."""
+    _, _, page = gp.get("/staff/find")
     csrf = field(page.decode(), "csrf")
     status, to, page = gp.post("/staff/find", {"csrf": csrf, "by": "number", "nhs-number": MAYA})
     if not to:
         raise SystemExit(f"not found: {status} {page[:300]}")
-    confirm = local(to)
-    _, _, page = gp.get(confirm)
-    csrf = field(page.decode(), "csrf")
+    return local(to), csrf
+
+
+def open_record(gp, confirm, csrf):
     status, to, page = gp.post(confirm, {"csrf": csrf, "reason": "permission-today"})
     if not to or "/staff/record/" not in to:
         raise SystemExit(f"not opened: {status} {to} {page[:300]}")
-    return local(to).rsplit("/", 1)[0], csrf
+    return local(to).rsplit("/", 1)[0]
 
 
 def main():
@@ -230,8 +233,9 @@ def measure(demo, rounds, dice, negative):
     times = {name: [] for name in ("api", "viewer", "paging", "print")}
     late = {name: 0 for name in times}
     asked = 0
+    confirm, csrf = find(gp)
     for number in range(rounds):
-        record, csrf = open_record(gp)
+        record = open_record(gp, confirm, csrf)
         first = f"/fhir/R4/Patient/{person}/$everything?_count=5"
         status, _, body = api.get(first)
         links = {one["relation"]: one["url"] for one in json.loads(body).get("link", [])}

@@ -46,6 +46,8 @@ pub struct Work {
     pub papers: Vec<Paper>,
     /// User ids of everybody who worked on it.
     pub hands: Vec<String>,
+    /// What the person wrote when they asked for a call.
+    pub said: String,
     /// An earlier case about the same.
     pub earlier: String,
     /// For a letter: why it cannot be acted on.

@@ -236,6 +236,12 @@ pub fn unmade(why: DocumentError) -> Problem {
 
 fn data(letter: Letter, told: &Told, content: &Content, directory: &Directory) -> Value {
     let contact = &content.contact;
+    // The letter names the team above its address.
+    let address: Vec<&String> = contact
+        .address
+        .iter()
+        .filter(|line| **line != contact.team)
+        .collect();
     let wording = WORDING.get(letter.code());
     let title = wording.map_or("", |one| one.title.as_str());
     let blocks = wording.map_or(&[][..], |one| one.body.as_slice());
@@ -250,7 +256,7 @@ fn data(letter: Letter, told: &Told, content: &Content, directory: &Directory) -
         "foot": format!("{}, reference {}", content.name, told.reference),
         "sender": {
             "name": contact.team,
-            "address": contact.address,
+            "address": address,
             "phone": contact.phone,
             "hours": contact.hours,
             "relay": contact.relay,

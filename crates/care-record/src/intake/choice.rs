@@ -7,21 +7,21 @@ use care_core::mapping::Draft;
 use care_core::vocabulary::{OdsCode, OrganisationKind, PersonId};
 use jiff::Timestamp;
 
+use crate::casework::{self, CaseFilter, NewCase};
 use crate::choices::{
     self, Arrival, Choice, ChoiceStatus, ConnectCareChoice, SaidBySource, SetBy, SourceWord,
 };
 use crate::identity::{Sender, answering};
-use crate::store::{Change, NewWorklist, Store, StoreError};
+use crate::store::{Change, Store, StoreError};
 
 /// A choice that is held and cannot be read keeps everybody out; what came meanwhile waits with it.
-const UNREADABLE: &str = "choice-unreadable";
+const UNREADABLE: &str = "unreadable";
 
 /// What the delivery changes about the person's choice.
 #[derive(Default)]
 pub(super) struct Heard {
     pub changes: Vec<Change>,
     pub entries: Vec<Entry>,
-    pub worklist: Vec<NewWorklist>,
 }
 
 /// Takes in what the drafts of one person say, in their order, as one new choice; on top of the choice
@@ -56,7 +56,7 @@ pub(super) fn hear(
             let kept = known.and_then(|known| known.row.choice);
             match kept.as_deref().map(Choice::from_bytes).transpose() {
                 Ok(held) => (person, next(held)),
-                Err(_) => return Ok(unreadable(person, sender, received_at)),
+                Err(_) => return unreadable(store, person, sender, received_at),
             }
         }
     };
@@ -94,24 +94,42 @@ fn next(held: Option<Choice>) -> Choice {
 }
 
 /// Nothing is written over a choice that cannot be read: it may block organisations that this
-/// delivery does not name. A person looks.
-fn unreadable(person: PersonId, sender: Sender<'_>, received_at: Timestamp) -> Heard {
+/// delivery does not name. A caseworker looks; one case is enough.
+fn unreadable(
+    store: &dyn Store,
+    person: PersonId,
+    sender: Sender<'_>,
+    received_at: Timestamp,
+) -> Result<Heard, StoreError> {
     let mut entry = Entry::new(received_at, Act::Choice, Outcome::Failure, sender.feed);
     entry.person = Some(person);
     entry.detail = "not applied: the choice that is held cannot be read".to_owned();
-    let row = NewWorklist {
-        kind: UNREADABLE.to_owned(),
-        feed: sender.feed.to_owned(),
-        delivery: None,
-        person: Some(person),
-        opened_at: received_at,
-        detail: b"{}".to_vec(),
-    };
-    Heard {
-        changes: Vec::new(),
+    let mut heard = Heard {
         entries: vec![entry],
-        worklist: vec![row],
+        ..Heard::default()
+    };
+    let filter = CaseFilter {
+        about: Some(UNREADABLE.to_owned()),
+        person: Some(person),
+        ..CaseFilter::open_of(&["choice"], 1)
+    };
+    if store.cases(&filter.query())?.is_empty() {
+        let new = NewCase {
+            kind: "choice".to_owned(),
+            person: Some(person),
+            about: UNREADABLE.to_owned(),
+            detail: serde_json::json!({ "person": person.to_string() }),
+            note:
+                "The choice that is held cannot be read, so nobody sees the record. Ask the person \
+                   what they chose, and record it again."
+                    .to_owned(),
+            ..NewCase::default()
+        };
+        let (change, _) = casework::opening(received_at, "system", new)
+            .map_err(|cause| StoreError::Engine(Box::new(cause)))?;
+        heard.changes.push(change);
     }
+    Ok(heard)
 }
 
 enum Said {

@@ -249,7 +249,6 @@ impl Filing<'_> {
         let heard = hear(self.store, person, drafts, sender, at, waited)?;
         filed.changes.extend(heard.changes);
         filed.entries.extend(heard.entries);
-        filed.worklist.extend(heard.worklist);
         Ok(())
     }
 

@@ -12,9 +12,9 @@ mod list;
 pub mod opt_out;
 mod orders;
 mod pack;
+mod replay;
 mod review;
 mod settings;
-mod replay;
 mod words;
 
 use axum::Router;

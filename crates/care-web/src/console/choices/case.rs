@@ -205,7 +205,7 @@ pub(super) async fn show(
             to_check => work.arrived == "to-check",
             asks_second => stage == Stage::SecondCheck, second_is_me, second => work.second,
             may_decide => objects && session.user.role == Role::CaldicottGuardian,
-            reason => work.reason, missing => work.missing,
+            said => work.said, reason => work.reason, missing => work.missing,
             may_close => stage == Stage::Done,
         },
     )

@@ -221,7 +221,7 @@ async fn bernard_opts_back_in_by_phone_through_a_caseworker_and_the_letter_says_
         for part in [
             "Bernard Whitlock",
             "Your record is shared again in Connect Care",
-            "Share my record with staff who care for me",
+            "Share my record with",
             "020 7946 0180",
             "18001 020 7946 0180",
             "British Sign Language",

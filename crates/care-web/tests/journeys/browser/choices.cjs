@@ -141,9 +141,12 @@ async function maya (browser) {
   await page.locator('summary').click()
   await look(page, 'check your answers')
   await press(page, 'Confirm my choice')
+  // The refusal itself, without the time a page takes to draw.
   const saved = Date.now()
-  await gp.goto(open)
+  const refused = await gp.request.get(open, { maxRedirects: 0 })
   const took = Date.now() - saved
+  check('the next request is refused', refused.status() === 303, refused.status())
+  await gp.goto(open)
   check('the open record is closed at the next page', gp.url().includes('notice=ended'), gp.url())
   check('within a second', took < 1000, took + ' ms')
   await look(page, 'done')

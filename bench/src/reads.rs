@@ -304,7 +304,8 @@ fn requests_in_log(binary: &Path, data: &Path) -> anyhow::Result<HashSet<String>
             let (entry, after) = after
                 .split_at_checked(u16::from_be_bytes(*length).into())
                 .context("a bundle is cut off")?;
-            let entry: serde_json::Value = serde_json::from_slice(entry)?;
+            let entry: serde_json::Value = serde_json::from_slice(entry)
+                .context("the log holds an entry that cannot be read; look with audit verify")?;
             if let Some(request) = entry.get("request").and_then(|request| request.as_str()) {
                 found.insert(request.to_owned());
             }

@@ -88,6 +88,26 @@ async fn a_reviewer_sees_what_she_saw_and_the_person_sees_the_reviewer_and_keeps
     let mut nurse = Browser::new(&demo);
     nurse.sign_in("hospital-nurse").await;
     assert_eq!(nurse.get("/ig/replay").await.status, 403);
+    in_a_browser(&demo, newest_view(&demo, "summary").await);
+}
+
+/// The same in a real browser, with the accessibility checker, where there is one.
+fn in_a_browser(demo: &Demo, entry: u64) {
+    let chromium = "/usr/bin/chromium";
+    if !std::path::Path::new(chromium).exists() {
+        eprintln!("skipped: no Chromium on this machine; `make test` installs it");
+        return;
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shots = std::env::var("REPLAY_PICTURES").unwrap_or_default();
+    let out = Command::new("node")
+        .arg(folder.join("tests/journeys/browser/replay.cjs"))
+        .args([&demo.base, chromium, &entry.to_string(), &shots])
+        .env("NODE_PATH", folder.join("../../node_modules"))
+        .output()
+        .expect("node runs");
+    let told = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{told}{}", String::from_utf8_lossy(&out.stderr));
 }
 
 #[tokio::test]

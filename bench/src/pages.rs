@@ -210,13 +210,12 @@ impl Costs {
         let at = |share: f64| {
             let wanted = (all as f64 * share).ceil() as u64;
             let bound = held.iter().find(|(_, count)| *count >= wanted);
-            bound.map_or(f64::NAN, |(bound, _)| *bound as f64 / 1000.0)
+            match bound {
+                Some((u64::MAX, _)) | None => "over 250 ms".to_owned(),
+                Some((bound, _)) => format!("<= {:.2} ms", *bound as f64 / 1000.0),
+            }
         };
-        format!(
-            "p50 <= {:.2} ms, p99 <= {:.2} ms, n {all}",
-            at(0.5),
-            at(0.99)
-        )
+        format!("p50 {}, p99 {}, n {all}", at(0.5), at(0.99))
     }
 }
 

@@ -177,6 +177,9 @@ impl Month {
         match (entry.act, entry.outcome) {
             (Act::OpenVisit, Outcome::Success) => self.opened(entry, role),
             (Act::OpenVisit, Outcome::Denied) if by_choice(&entry.reason) => self.refused += 1,
+            (Act::Print, Outcome::Success) if entry.page == "disclosure pack" => {
+                self.set_aside(entry);
+            }
             (Act::ApiRead, Outcome::Success) if entry.person.is_some() => {
                 *self.systems.entry(entry.organisation.clone()).or_default() += 1;
             }
@@ -193,9 +196,7 @@ impl Month {
 
     fn opened(&mut self, entry: &Entry, role: Option<Role>) {
         let flagged = |flag: &str| entry.flags.iter().any(|one| one == flag);
-        for why in entry.flags.iter().filter_map(|flag| SetAside::of(flag)) {
-            *self.set_aside.entry(why).or_default() += 1;
-        }
+        self.set_aside(entry);
         if flagged("break-glass-emergency") || flagged("best-interest") {
             let at = entry.organisation.clone();
             *self.emergencies.entry(at).or_default() += 1;
@@ -203,6 +204,12 @@ impl Month {
         if let Some(role) = role {
             let by = (entry.organisation.clone(), role);
             *self.looks.entry(by).or_default() += 1;
+        }
+    }
+
+    fn set_aside(&mut self, entry: &Entry) {
+        for why in entry.flags.iter().filter_map(|flag| SetAside::of(flag)) {
+            *self.set_aside.entry(why).or_default() += 1;
         }
     }
 
@@ -252,6 +259,16 @@ mod tests {
         counted.add(&open(&["best-interest", "break-glass-emergency"]));
         counted.add(&open(&["legal-disclosure"]));
         counted.add(&entry(Act::View, Outcome::Success, Role::Gp, &[]));
+        let flags = ["public-interest-disclosure", "review-required"];
+        let mut pack = entry(
+            Act::Print,
+            Outcome::Success,
+            Role::CaldicottGuardian,
+            &flags,
+        );
+        counted.add(&pack);
+        pack.page = "disclosure pack".to_owned();
+        counted.add(&pack);
         let mut refused = entry(Act::OpenVisit, Outcome::Denied, Role::Gp, &[]);
         refused.reason = "patient-objected".to_owned();
         counted.add(&refused);
@@ -262,6 +279,7 @@ mod tests {
         assert_eq!(all.looks[&("X9T01".to_owned(), Role::Gp)], 3);
         assert_eq!(all.emergencies["X9T01"], 1);
         assert_eq!(all.set_aside[&SetAside::LegalDuty], 1);
+        assert_eq!(all.set_aside[&SetAside::PublicInterest], 1);
         assert_eq!(all.refused, 1);
         let chosen = ("not-shared".to_owned(), "online".to_owned());
         assert_eq!(all.choices[&chosen], 1);

@@ -36,6 +36,20 @@ struct Sees {
     sees: Vec<bool>,
 }
 
+/// An extract that was released, as the register tells it.
+#[derive(Serialize)]
+struct Released {
+    title: String,
+    purpose: String,
+    to: String,
+    on: String,
+    people: String,
+    /// Whether those who said no nationally were left out.
+    opt_out_applied: bool,
+    left_out: String,
+    destroyed: bool,
+}
+
 /// Cases of the console that are told in public: code, words.
 const CASES: &[(&str, &str)] = &[
     (
@@ -70,8 +84,9 @@ pub async fn page(State(state): State<Shared>) -> Result<Response, Problem> {
         })
         .collect();
     let settings = state.config.access_settings();
+    let register = register(&state).await?;
     let with = shown! {
-        tables, kinds, jobs,
+        tables, kinds, jobs, register,
         since => first.strftime("%-d %B %Y").to_string(),
         until => told_until(&state, &counted),
         complete => counted.complete,
@@ -317,6 +332,28 @@ fn choice_in_words(said: &str, channel: &str) -> String {
     } else {
         format!("{what} ({how})")
     }
+}
+
+/// Every extract that was released, newest first.
+async fn register(state: &Shared) -> Result<Vec<Released>, Problem> {
+    let record = state.record.clone();
+    let all = crate::blocking(move || record.releases().register()).await?;
+    let all = all.map_err(Problem::unavailable)?;
+    let told = all.into_iter().filter_map(|extract| {
+        let sealed = extract.sealed?;
+        let applied = extract.findings.is_some_and(|found| found.opt_out_applied);
+        Some(Released {
+            title: extract.specification.title,
+            purpose: extract.specification.purpose_words,
+            to: extract.specification.destination,
+            on: crate::portal::moment(sealed.at),
+            people: number(sealed.counts.released),
+            opt_out_applied: applied,
+            left_out: number(sealed.counts.opted_out),
+            destroyed: extract.destroyed_at.is_some(),
+        })
+    });
+    Ok(told.collect())
 }
 
 /// Requests of the last year by kind and how they ended.

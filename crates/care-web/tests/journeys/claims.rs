@@ -165,11 +165,11 @@ const EVIDENCE: &[(&str, &str, Check)] = &[
         "a GP's look stands in the person's list: who, when, what, why",
         |seen| {
             for part in [
-                "GP, Quaggy Lane Surgery: Opened your record",
+                "Opened your record GP, Quaggy Lane Surgery",
                 "gave permission",
             ] {
                 ensure(seen.looked.contains(part), || {
-                    format!("the list does not say {part:?}")
+                    format!("the list does not say {part:?}: {}", seen.looked)
                 })?;
             }
             Ok(())

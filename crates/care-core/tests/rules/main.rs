@@ -27,6 +27,7 @@ mod labelling;
 mod mapping_v2;
 mod opt_out_check;
 mod printed;
+mod release_tables;
 mod samples;
 mod secondary_use;
 mod sections;

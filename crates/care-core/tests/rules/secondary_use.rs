@@ -460,3 +460,105 @@ fn a_check_is_never_relied_on_for_more_than_21_days() {
     .to_string();
     assert!(why.contains("21 days or fewer"), "{why}");
 }
+
+/// The lists of the access model, 8.9, as they stand there.
+const LISTS: &[(&str, &str)] = &[
+    (
+        "purpose",
+        "research|planning|national_clinical_audit|public_health|individual_care|invoice_validation_noncontracted|nhsbsa_reg18a|fraud_investigation|regulation|inquest|litigation|national_collection|public_interest|marketing|display_opt_out_status|share_opt_out_status",
+    ),
+    (
+        "data_form",
+        "confidential_patient_information|pseudonymised_reidentifiable|anonymised_ico|aggregate_suppressed",
+    ),
+    (
+        "legal_basis",
+        "s251_reg2|s251_reg5|reg3_copi|explicit_consent|implied_consent|required_by_law|court_order|overriding_public_interest|none",
+    ),
+    (
+        "origin",
+        "england_publicly_funded_care|england_adult_social_care|private_care_nhs_setting|private_care_independent_setting|wales",
+    ),
+    ("status", "ok|no_response|rejected_invalid_numbers"),
+    (
+        "reason",
+        "individual-care|anonymised|payment-exemption|explicit-consent|communicable-disease|overriding-public-interest|required-by-law|out-of-scope-origin|cag-exemption|s251-opt-out-applies|no-valid-basis|no-nhs-number|opt-out-check-missing|opt-out-check-stale|opt-out-check-inconsistent|status-use-not-permitted",
+    ),
+    (
+        "obligations",
+        "fix-invalid-nhs-numbers|recheck-required|record-decision|release-manifest|remove-gp-items|report-unverifiable|request-evidence|whole-record-removed",
+    ),
+    (
+        "setter",
+        "self|parental_responsibility|lpa_property_finance|lpa_health_welfare|court_deputy|informal_carer",
+    ),
+    ("channel", "online|telephone|paper|gp_practice"),
+    (
+        "choice reason",
+        "ok|under-13-needs-proxy|person-sets-own-choice|no-formal-authority|no-nhs-number|not-a-channel",
+    ),
+    (
+        "choice obligations",
+        "evidence-of-authority|redirect-to-national-service",
+    ),
+];
+
+#[test]
+fn the_codes_are_those_of_the_access_model_and_no_others() {
+    let codes = |name: &str| -> Vec<&'static str> {
+        match name {
+            "purpose" => Purpose::ALL.iter().map(|it| it.code()).collect(),
+            "data_form" => DataForm::ALL.iter().map(|it| it.code()).collect(),
+            "legal_basis" => LegalBasis::ALL.iter().map(|it| it.code()).collect(),
+            "origin" => Origin::ALL.iter().map(|it| it.code()).collect(),
+            "status" => CheckStatus::ALL.iter().map(|it| it.code()).collect(),
+            "reason" => Reason::ALL.iter().map(|it| it.code()).collect(),
+            "obligations" => Obligation::ALL.iter().map(|it| it.code()).collect(),
+            "setter" => Setter::ALL.iter().map(|it| it.code()).collect(),
+            "channel" => Channel::ALL.iter().map(|it| it.code()).collect(),
+            "choice reason" => ChoiceReason::ALL.iter().map(|it| it.code()).collect(),
+            _ => ChoiceObligation::ALL.iter().map(|it| it.code()).collect(),
+        }
+    };
+    for (name, list) in LISTS {
+        assert_eq!(codes(name), list.split('|').collect::<Vec<_>>(), "{name}");
+    }
+}
+
+/// Every purpose on every basis in every form gets an answer whose words are on the lists.
+#[test]
+fn every_purpose_basis_form_and_origin_gets_an_answer_in_the_words_of_the_model() {
+    let list = |wanted: &str| -> Vec<&str> {
+        let (_, list) = LISTS.iter().find(|(name, _)| *name == wanted).unwrap();
+        list.split('|').collect()
+    };
+    let mut asked = 0;
+    for purpose in list("purpose") {
+        for basis in list("legal_basis") {
+            for form in list("data_form") {
+                for origin in list("origin") {
+                    let mut facts = extract();
+                    facts["disclosure"]["purpose"] = json!(purpose);
+                    facts["disclosure"]["legal_basis"] = json!(basis);
+                    facts["disclosure"]["data_form"] = json!(form);
+                    facts["disclosure"]["origin"] = json!(origin);
+                    let told = answer(&facts);
+                    let reason = told["reason"].as_str().unwrap();
+                    assert!(list("reason").contains(&reason), "{told}");
+                    let released = told["release"] == "released";
+                    assert!(released || told["release"] == "blocked", "{told}");
+                    let obligations = told["obligations"].as_array().unwrap();
+                    assert!(obligations.contains(&json!("record-decision")), "{told}");
+                    assert!(
+                        released
+                            || told["included"] == json!([])
+                                && told["opt_out_applies"] == json!(true),
+                        "{told}"
+                    );
+                    asked += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(asked, 16 * 9 * 4 * 5);
+}

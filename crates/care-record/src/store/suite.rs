@@ -39,6 +39,7 @@ pub(super) trait Engine: Upkeep {
         item: (ResourceType, ItemId),
     ) -> Vec<Header>;
     fn activity_by(&self, person: PersonId, filter: &Filter) -> Vec<SourceActivity>;
+    fn whole_by(&self, person: PersonId, filter: &Filter) -> Vec<StoredBody>;
 }
 
 pub(super) const OBSERVATION: ResourceType = ResourceType::OBSERVATION;
@@ -989,6 +990,52 @@ pub(super) fn eight_threads_on_one_person_lose_nothing(engine: Arc<dyn Engine>) 
     assert_eq!(engine.health().expect("health").items, 9);
 }
 
+pub(super) fn a_release_finds_people_their_codes_and_their_items_whole(engine: &dyn Engine) {
+    let changes = [3, 1, 2].map(|person| Change::NewPerson {
+        person: PersonId(person),
+    });
+    engine.commit(commit_of(changes.into())).expect("kept");
+    let mut sealed = put(1, 12, 2, "sealed");
+    sealed.sensitivity = Sensitivity::Sealed;
+    let mut withdrawn = put(1, 13, 3, "withdrawn");
+    withdrawn.withdrawn = true;
+    for item in [put(1, 11, 1, "a"), sealed, withdrawn, put(2, 21, 9, "b")] {
+        put_one(engine, item);
+    }
+    let key = |item: u64| u64::MAX - item;
+    let asked: Vec<u64> = [11, 12, 13, 21].map(key).into();
+    let held = |person| engine.codes_held(PersonId(person), &asked).expect("read");
+    assert_eq!(
+        held(1),
+        [(key(11), Some(at(1)))],
+        "neither sealed nor withdrawn"
+    );
+    assert_eq!(
+        engine.people_after(None, 2).expect("read"),
+        [1, 2].map(PersonId)
+    );
+    assert_eq!(
+        engine.people_after(Some(PersonId(2)), 9).expect("read"),
+        [PersonId(3)]
+    );
+    let join = Change::Join {
+        from: PersonId(2),
+        into: Some(PersonId(1)),
+    };
+    engine.commit(commit_of(vec![join])).expect("kept");
+    assert_eq!(
+        engine.people_after(None, 9).expect("read"),
+        [1, 3].map(PersonId)
+    );
+    assert_eq!(held(1).len(), 2, "a join brings its codes");
+    let mut filter = everything();
+    filter.sensitivities = 1;
+    let whole = engine.whole_by(PersonId(1), &filter);
+    let items: Vec<u64> = whole.iter().map(|body| body.header.item.0).collect();
+    assert_eq!(items.len(), 3, "{items:?}");
+    assert!(!items.contains(&12) && items.contains(&21));
+}
+
 /// Makes a test of each rule above for one engine.
 macro_rules! engine_suite {
     ($open:expr) => {
@@ -1008,6 +1055,7 @@ macro_rules! engine_suite {
             any_text_is_found_again_and_harms_nobody_else
             what_ends_is_taken_away_and_signed_states_stay
             bodies_written_with_a_dictionary_read_back_and_the_scrub_agrees
+            a_release_finds_people_their_codes_and_their_items_whole
         );
         #[test]
         fn eight_threads_on_one_person_lose_nothing() {

@@ -24,6 +24,7 @@ mod opt_out;
 mod pages;
 mod portal;
 mod replay;
+mod releases;
 mod rig;
 mod samples;
 mod signin;

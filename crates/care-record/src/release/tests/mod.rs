@@ -1,6 +1,7 @@
 //! Releases on a real store, with the real opt-out check and invented mail.
 
 mod promises;
+mod speed;
 mod steps;
 mod timelines;
 

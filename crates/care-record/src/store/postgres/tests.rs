@@ -54,6 +54,12 @@ impl Engine for PostgresStore {
         self.read(|link| read_items::source_activity(link, Some((&parts, filter))))
             .expect("read")
     }
+
+    fn whole_by(&self, person: PersonId, filter: &Filter) -> Vec<StoredBody> {
+        let parts = self.parts(person);
+        self.read(|link| read_cohorts::whole(link, &self.codec, &parts, filter))
+            .expect("read")
+    }
 }
 
 fn open() -> Option<(Cluster, PostgresStore)> {

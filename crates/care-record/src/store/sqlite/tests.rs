@@ -50,6 +50,11 @@ impl Engine for SqliteStore {
         self.on_reader(|c| read_items::source_activity(c, Some((person, filter))))
             .expect("read")
     }
+
+    fn whole_by(&self, person: PersonId, filter: &Filter) -> Vec<StoredBody> {
+        self.on_reader(|c| read_cohorts::whole(c, &self.codec, person, filter))
+            .expect("read")
+    }
 }
 
 pub(super) fn open_in(directory: &Path) -> SqliteStore {

@@ -46,27 +46,25 @@ const TABLES: &[(&str, &str, &str, &[&str])] = &[
 
 /// Tables of counts that are ready to be chosen: name, title, dimensions.
 const COUNTS: &[(&str, &str, &[Counted])] = &[
+    ("by_area", "People by area", &[Counted::Area]),
+    ("by_age", "People by age", &[Counted::AgeBand]),
+    ("by_condition", "People by condition", &[Counted::Condition]),
     (
-        "by_area",
-        "People by area and age",
-        &[Counted::Area, Counted::AgeBand],
+        "by_service",
+        "People by use of services",
+        &[Counted::Service],
     ),
+    ("by_practice", "People by practice", &[Counted::Practice]),
     (
-        "by_age",
-        "People by age and gender",
-        &[Counted::AgeBand, Counted::Gender],
-    ),
-    (
-        "by_condition",
+        "by_condition_and_age",
         "People by condition and age",
         &[Counted::Condition, Counted::AgeBand],
     ),
     (
-        "by_service",
-        "People by use of services and age",
-        &[Counted::Service, Counted::AgeBand],
+        "by_age_and_gender",
+        "People by age and gender",
+        &[Counted::AgeBand, Counted::Gender],
     ),
-    ("by_practice", "People by practice", &[Counted::Practice]),
 ];
 
 /// The title of a table of counts; its name where it is none of ours.
@@ -391,6 +389,35 @@ pub struct Shown {
     types: String,
 }
 
+/// The fields that hold one text or one tick.
+const SINGLE: &[&str] = &[
+    "title",
+    "purpose_words",
+    "destination",
+    "project",
+    "destroy_by",
+    "evidence",
+    "evidence_held",
+    "exemption_claimed",
+    "youngest",
+    "oldest",
+    "from",
+    "to",
+    "smallest_group",
+    "words",
+    "ndjson",
+    "for_planning",
+    "own_name",
+    "own_view",
+    "own_declared",
+];
+
+/// Each of them, empty where it was not sent.
+fn values(fields: &Fields) -> std::collections::BTreeMap<String, String> {
+    let value = |name: &&str| ((*name).to_owned(), one(fields, name).to_owned());
+    SINGLE.iter().map(value).collect()
+}
+
 /// The form with these fields.
 pub fn shown(fields: &Fields, organisations: &[(String, String)]) -> Shown {
     let many = |name: &'static str, list: Vec<(String, String)>| -> Vec<Choice> {
@@ -420,7 +447,7 @@ pub fn shown(fields: &Fields, organisations: &[(String, String)]) -> Shown {
         (kind.title().to_owned(), asked.collect())
     });
     Shown {
-        value: fields.iter().rev().cloned().collect(),
+        value: values(fields),
         purposes: many(
             "purpose",
             PURPOSES

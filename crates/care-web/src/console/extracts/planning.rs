@@ -230,7 +230,7 @@ mod tests {
     fn a_bar_is_the_sum_of_what_is_shown_and_says_what_is_not() {
         let text = "area,age_band,people\r\nSE99,40-49,120\r\nSE99,50-59,*\r\nSE98,40-49,*\r\n\"a, b\",0-9,60\r\n";
         let panel = panel("by_area", text, &BTreeMap::new()).expect("a table");
-        assert_eq!(panel.title, "People by area and age");
+        assert_eq!(panel.title, "People by area");
         assert_eq!(panel.columns, ["Area", "Age", "People"]);
         let told: Vec<_> = panel
             .bars

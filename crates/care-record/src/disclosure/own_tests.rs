@@ -288,3 +288,35 @@ fn a_request_is_told_with_its_reference_and_state() {
     assert_eq!(request.entry, Some(entry));
     assert!(request.due_at.is_some() && request.closed_at.is_none());
 }
+
+#[test]
+fn looks_at_a_record_that_was_joined_stay_and_can_be_held_back_after_the_join() {
+    let world = World::new();
+    let door = world.door();
+    world.send_about("9990000026", "", "B1", "ADT^A01", &[PV1]);
+    let other = world.last().person.expect("the other record");
+    let choice = door
+        .find_by_number(&nurse(), "9990000026")
+        .expect("an answer")
+        .expect("a number")
+        .into_inner()
+        .expect("one person");
+    door.open(&nurse(), &choice, &Why::PermissionToday)
+        .expect("opened");
+    assert!(looks(&world).is_empty(), "it is somebody else's record yet");
+    let amara_key = {
+        door.who_looked(&amara(), start()).expect("told");
+        world.last().person.expect("hers")
+    };
+    world
+        .record
+        .identity()
+        .join(other, amara_key, "steward", "one person")
+        .expect("joined");
+    let joined = looks(&world);
+    assert_eq!(joined.len(), 1, "{joined:#?}");
+    let entry = joined[0].entry;
+    door.hold_look(&officer(), entry, start() + 90.hours(), "harm")
+        .expect("held");
+    assert!(looks(&world).is_empty());
+}

@@ -149,7 +149,8 @@ impl World {
 }
 
 const PD1: &str = "PD1|||RIVERSIDE^^X9P01";
-const PV1: &str = "PV1|1|I|WARD 5||||||||||||||||V100|||||||||||||||||||||||||20261122090000";
+pub(super) const PV1: &str =
+    "PV1|1|I|WARD 5||||||||||||||||V100|||||||||||||||||||||||||20261122090000";
 pub(super) const AL1: &str = "AL1|1|DA|91936005^Allergy to penicillin^SCT|SV|Rash";
 const OBR: &str =
     "OBR|1||L1|FBC^Full blood count^LOCAL|||20261122100000|||||||||||||||20261122110000|||F";

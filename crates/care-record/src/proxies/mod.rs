@@ -169,6 +169,31 @@ impl Proxies {
         Ok(all)
     }
 
+    /// Whoever holds this NHS number, and who acts for them, for staff who keep the grants. The look is
+    /// written down first.
+    pub fn of_number(
+        &self,
+        number: NhsNumber,
+        caller: &Caller,
+    ) -> Answer<Option<(PersonId, Vec<ActingFor>)>> {
+        let Some(person) = self.holder_of(number)? else {
+            return Ok(None);
+        };
+        let mut entry = Entry::new(self.now(), Act::Admin, Outcome::Success, &caller.user.id);
+        entry.who_name.clone_from(&caller.user.name);
+        entry.role = caller.user.role.code().to_owned();
+        entry.organisation = caller.user.organisation.as_str().to_owned();
+        entry.person = Some(person);
+        entry.page = "proxies".to_owned();
+        entry.detail = "looked who acts for the person".to_owned();
+        self.inner.store.commit(Commit {
+            changes: Vec::new(),
+            entry,
+            more_entries: Vec::new(),
+        })?;
+        Ok(Some((person, self.of(person)?)))
+    }
+
     /// Lets somebody act for a person, from now. `by` is the user id of whoever looked at the proof.
     /// The same holder again replaces what they had.
     pub fn grant(&self, person: PersonId, grant: &NewGrant, by: &str) -> Answer<String> {

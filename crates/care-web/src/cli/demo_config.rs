@@ -125,7 +125,11 @@ pub fn opt_out_service(data: &Path, pages: u16, port: u16) -> anyhow::Result<Ser
         name: NAME.to_owned(),
         phone: national.phone,
         hours: national.hours,
-        address: national.address.into_iter().skip_while(|line| line == NAME).collect(),
+        address: national
+            .address
+            .into_iter()
+            .skip_while(|line| line == NAME)
+            .collect(),
         address_header: None,
         about: Some(format!("http://localhost:{pages}/choices")),
         mesh: Some(mailbox(data, port, OPT_OUT_MAILBOX)),
@@ -157,6 +161,8 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
     let mut config: Config = toml::from_str(&text).context("the demonstration's configuration")?;
     config.demo = true;
     config.portal.clinical_copy = true;
+    // Everything in the demonstration came in today.
+    config.portal.clinical_delay_days = 0;
     config.portal.notices.folder = Some(data.join("notices"));
     config.audit.replay = ["privacy-officer", "caldicott-guardian"]
         .map(str::to_owned)

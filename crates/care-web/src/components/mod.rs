@@ -150,6 +150,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "me-whose.html",
     "who-sees.html",
     "ig-orders.html",
+    "ig-people.html",
     "public-about.html",
     "public-accessibility.html",
     "public-choice.html",

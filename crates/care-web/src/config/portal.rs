@@ -8,15 +8,29 @@ use serde::{Deserialize, Serialize};
 use super::Fault;
 
 /// What a deployment decides about the portal.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Portal {
     /// People may take a copy of the health information itself, as FHIR.
     pub clinical_copy: bool,
+    /// What came in so many days or less is left out of that copy, so that nobody reads a result before
+    /// somebody could talk to them about it (hazard H35).
+    pub clinical_delay_days: u32,
     /// Parents and young people.
     pub parents: Parents,
     /// How messages to people are sent; left out, they stand on the person's page only.
     pub notices: Notices,
+}
+
+impl Default for Portal {
+    fn default() -> Self {
+        Self {
+            clinical_copy: false,
+            clinical_delay_days: 14,
+            parents: Parents::default(),
+            notices: Notices::default(),
+        }
+    }
 }
 
 /// What a deployment decides about parents and young people.

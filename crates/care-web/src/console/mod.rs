@@ -12,6 +12,7 @@ mod list;
 pub mod opt_out;
 mod orders;
 mod pack;
+mod people;
 mod replay;
 mod review;
 mod settings;
@@ -63,6 +64,7 @@ pub fn router() -> Router<Shared> {
         .merge(extracts::router())
         .merge(opt_out::router())
         .merge(replay::router())
+        .merge(people::router())
 }
 
 /// One entry of the console's navigation.
@@ -83,6 +85,12 @@ const PLACES: &[(&str, &str, &str, guard::Roles)] = &[
         "Disclosures",
         "/ig/disclosures",
         guard::DISCLOSURES,
+    ),
+    (
+        "ig-people",
+        "People’s own pages",
+        "/ig/people",
+        guard::CASES,
     ),
     ("ig-extracts", "Extracts", "/ig/extracts", extracts::ROLES),
     ("ig-planning", "Planning", "/planning", extracts::ROLES),

@@ -4,6 +4,7 @@
 use axum::extract::{RawForm, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use care_core::fhir::{Json, Limits};
 use care_record::{FhirAsk, FhirResource, Look, OwnCase, OwnRecord, Stated};
 use jiff::Timestamp;
 use jiff::ToSpan;
@@ -340,6 +341,7 @@ async fn clinical(
         case: None,
     };
     let (mut all, mut after): (Vec<FhirResource>, Option<String>) = (Vec::new(), None);
+    let (days, now) = (state.config.portal.clinical_delay_days, state.clock.now());
     loop {
         let (caller, person) = (session.caller(), record.person.to_string());
         let asked = FhirAsk {
@@ -352,12 +354,29 @@ async fn clinical(
         })
         .await?
         .into_inner();
-        all.extend(page.resources);
+        let waited = |one: &FhirResource| has_waited(one, days, now);
+        all.extend(page.resources.into_iter().filter(waited));
         after = page.next;
         if after.is_none() || all.len() >= AT_MOST {
             return Ok(all);
         }
     }
+}
+
+/// Whether it came in long enough ago. Who the person is waits for nothing; what does not say when it
+/// came waits for ever.
+fn has_waited(resource: &FhirResource, days: u32, now: Timestamp) -> bool {
+    if days == 0 || resource.resource_type == care_core::fhir::ResourceType::PATIENT {
+        return true;
+    }
+    let delay = jiff::SignedDuration::from_hours(24 * i64::from(days));
+    let json = Json::parse(&resource.body, Limits::default()).ok();
+    let came = json.as_ref().and_then(|json| {
+        json.text_at(&["meta", "lastUpdated"])?
+            .parse::<Timestamp>()
+            .ok()
+    });
+    came.is_some_and(|came| came.saturating_add(delay).is_ok_and(|end| end <= now))
 }
 
 /// The copy as the template of the PDF takes it.
@@ -407,4 +426,36 @@ fn file(kind: &'static str, name: &str, body: Vec<u8>) -> Response {
         ),
     ];
     (headers, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_in_lately_is_not_in_the_copy() {
+        let now: Timestamp = "2026-11-23T10:00:00Z".parse().expect("a time");
+        let observation = |came: &str| FhirResource {
+            resource_type: care_core::fhir::ResourceType::from_name("Observation").expect("a type"),
+            id: "1".to_owned(),
+            version: 1,
+            body: format!(
+                "{{\"resourceType\":\"Observation\",\"meta\":{{\"lastUpdated\":\"{came}\"}}}}"
+            )
+            .into_bytes(),
+        };
+        for (came, days, shown) in [
+            ("2026-11-23T09:00:00Z", 14, false),
+            ("2026-11-09T10:00:01Z", 14, false),
+            ("2026-11-09T10:00:00Z", 14, true),
+            ("no time", 14, false),
+            ("2026-11-23T09:00:00Z", 0, true),
+        ] {
+            assert_eq!(
+                has_waited(&observation(came), days, now),
+                shown,
+                "{came} {days}"
+            );
+        }
+    }
 }

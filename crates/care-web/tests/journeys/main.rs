@@ -23,6 +23,7 @@ mod newcomer;
 mod opt_out;
 mod pages;
 mod portal;
+mod portal_own;
 mod replay;
 mod releases;
 mod rig;

@@ -9,9 +9,9 @@ use care_record::{Clock, Engine, Options, Record, SystemClock};
 use crate::config::Config;
 use crate::portal::Drafts;
 use crate::public::{Content, Leaflets};
-use crate::signin::SignIn;
 use crate::signin::demo_identity::DemoIdentity;
 use crate::signin::tokens::Tokens;
+use crate::signin::{Launches, SignIn};
 use crate::state::{AppState, Shared};
 use crate::telemetry::Metrics;
 
@@ -59,8 +59,9 @@ pub fn open_at(
 ) -> anyhow::Result<Shared> {
     let record = open_record_at(&config, clock.clone())?;
     let tokens = Tokens::open(&config)?;
-    let signin =
-        SignIn::new(tokens, demo, config.unthrottled).context("the HTTPS client did not start")?;
+    let launches = Launches::open(&config)?;
+    let signin = SignIn::new(tokens, launches, demo, config.unthrottled)
+        .context("the HTTPS client did not start")?;
     let mut content = Content::open(config.content.as_deref())?;
     if let Some(address) = &config.demo_opt_out_service {
         content.national.address_online.clone_from(address);

@@ -4,6 +4,7 @@
 //! environment variable that holds the secret.
 
 pub mod portal;
+mod hosts;
 mod staff;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use care_core::vocabulary::{Category, OdsCode, Organisation, OrganisationKind, R
 use care_record::{Directory, OptOutSettings, Source};
 use serde::{Deserialize, Serialize};
 
+pub use hosts::HostEntry;
 pub use staff::{Provisioning, StaffDirectory, TOKEN_CHARS};
 
 /// Everything a deployment decides.
@@ -70,6 +72,9 @@ pub struct Config {
     /// Systems that may sign in with a key.
     #[serde(default)]
     pub clients: Vec<Client>,
+    /// Systems that may open Connect Care for their user and patient.
+    #[serde(default)]
+    pub hosts: Vec<HostEntry>,
     /// Set by `connect-care demo` alone; a file cannot say it.
     #[serde(skip)]
     pub demo: bool,
@@ -754,6 +759,7 @@ impl Config {
         self.directory_faults(&mut faults);
         self.staff_faults(&mut faults);
         self.mesh_faults(&mut faults);
+        self.host_faults(&mut faults);
         if let Err(why) = self.review.check() {
             faults.push(Fault {
                 key: "review".into(),

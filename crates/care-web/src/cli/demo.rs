@@ -508,7 +508,8 @@ fn greet(args: &DemoArgs, opt_out_port: u16) {
          FHIR API     {base}/fhir/R4/metadata\n\
          HL7 v2       localhost:{} (MLLP)\n\
          Opt-out      http://localhost:{opt_out_port} (the national choice, a service of its own)\n\
-         Ready        {base}/health/ready\n\n\
+         Ready        {base}/health/ready\n\
+         Launch       {base}/demo-host (another system that opens Connect Care)\n\n\
          Who can sign in (no password):\n{rows}\n\
          A person to look for: Amara Osei, NHS number 999 000 0018.\n\
          A token for the FHIR API:\n  connect-care token --as district-nurse --person 9990000018 --permission given --data {}\n\n\

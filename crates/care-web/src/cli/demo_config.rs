@@ -14,6 +14,7 @@ use crate::config::{Client, Config, Log, LogFormat, OrganisationEntry, RoleEntry
 use crate::mesh::MailboxSettings;
 use crate::opt_out_service::config::{ExchangeConfig, Operator, ServiceConfig};
 use crate::signin::claims::map_role;
+use crate::signin::demo_host;
 use crate::signin::demo_identity::{DemoIdentity, DemoUser};
 use crate::signin::keys::{DEMO_DIRECTORY, SigningKey, write_private};
 
@@ -183,6 +184,16 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
         id: "demo-provisioning".to_owned(),
         token_file: keys.join(SCIM_TOKEN),
     }];
+    config.hosts = vec![crate::config::HostEntry {
+        id: demo_host::ID.to_owned(),
+        organisation: care_synthetic::TRUST.ods.to_owned(),
+        keys_file: Some(keys.join(HOST_KEYS)),
+        signs_in: true,
+        fhir: Some(format!("{base}/demo-host/fhir")),
+        client_id: Some(demo_host::CLIENT.to_owned()),
+        client_secret_file: None,
+        user_claim: "sub".to_owned(),
+    }];
     config.log = Log {
         format: LogFormat::Plain,
         level: "warn".to_owned(),
@@ -207,6 +218,8 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
 
 /// The token of the demonstration's provisioning system, among its keys.
 const SCIM_TOKEN: &str = "scim-token";
+/// The public keys of the demonstration's other system.
+const HOST_KEYS: &str = "demo-host.jwks.json";
 
 /// Every feed with its organisation's code.
 pub fn feeds() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -267,6 +280,11 @@ pub fn keys(data: &Path) -> anyhow::Result<DemoKeys> {
         write_private(&token, text.as_bytes())?;
     }
     SigningKey::read_or_make(&place.join("tokens.pem"), Algorithm::ES256)?;
+    let host = SigningKey::read_or_make(&place.join(demo_host::KEY_FILE), Algorithm::ES256)?;
+    write_private(
+        &place.join(HOST_KEYS),
+        &serde_json::to_vec(&host.public_set())?,
+    )?;
     let mut all = BTreeMap::new();
     for (id, _) in feeds() {
         let key = SigningKey::read_or_make(&place.join(format!("{id}.pem")), Algorithm::ES384)?;

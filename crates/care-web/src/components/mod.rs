@@ -69,6 +69,8 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "login.html",
     "role.html",
     "kept.html",
+    "launch-refused.html",
+    "demo-host.html",
     "step-up.html",
     "demo-users.html",
     "problem.html",

@@ -138,7 +138,11 @@ async fn begin(
         )
     })?;
     let landing = landing(&user, next);
-    cookies.push(state.begin_session(user, identity, profile, how).await?);
+    cookies.push(
+        state
+            .begin_session(user, identity, profile, how, None)
+            .await?,
+    );
     let mut response = Redirect::to(&landing).into_response();
     for one in cookies {
         if let Ok(value) = one.parse() {

@@ -18,7 +18,9 @@ use crate::state::Shared;
 
 /// The middleware.
 pub async fn guard(State(state): State<Shared>, request: Request, next: Next) -> Response {
-    let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+    // Another system sends a launch token from its own pages, and it takes none of our cookies.
+    let launch = request.uri().path() == "/staff/launch";
+    let safe = launch || [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
     if safe || is_for_systems(request.uri().path()) {
         return next.run(request).await;
     }
@@ -33,6 +35,7 @@ fn is_for_systems(path: &str) -> bool {
         "/fhir/",
         "/oauth/",
         "/scim/",
+        "/demo-host/token",
         "/demo-identity/token",
         "/demo-identity/userinfo",
     ]
@@ -47,7 +50,9 @@ async fn check(state: &Shared, request: Request) -> Result<Request, Response> {
     // The demonstration's provider knows no sessions: its form carries the sign-in it belongs to. Whoever
     // orders a leaflet uses no right of theirs.
     let path = request.uri().path();
-    if path.starts_with("/demo-identity/") || path.starts_with("/leaflet/order/") {
+    if path.starts_with("/demo-identity/")
+        || path.starts_with("/demo-host/")
+        || path.starts_with("/leaflet/order/") {
         return Ok(request);
     }
     let session = state

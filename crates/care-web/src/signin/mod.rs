@@ -8,6 +8,7 @@ pub mod demo_identity;
 mod guard;
 mod kept_forms;
 pub mod keys;
+mod launch;
 mod oidc;
 mod pages;
 pub mod people;
@@ -25,6 +26,7 @@ use crate::state::Shared;
 
 pub use guard::guard;
 pub(crate) use guard::same;
+pub use launch::{Launches, demo_host};
 pub use session::{Session, SignIn};
 pub(crate) use session::{digest_of, is_own_path, random_text};
 pub use tokens::Bearer;
@@ -40,6 +42,9 @@ pub fn router(demo: bool) -> Router<Shared> {
         .route("/staff/kept/{id}", get(kept_forms::show))
         .route("/staff/step-up/{id}", get(step_up::show))
         .route("/staff/step-up/{id}/start", get(step_up::start))
+        .route("/staff/launch", get(launch::smart).post(launch::posted))
+        .route("/staff/launch/open", get(launch::open))
+        .route("/staff/launch/callback", get(launch::callback))
         .route("/staff/logout", post(oidc::log_out))
         .route("/oauth/token", post(tokens::token))
         .route("/oauth/jwks", get(tokens::jwks))
@@ -59,7 +64,7 @@ pub fn router(demo: bool) -> Router<Shared> {
 }
 
 fn demo_router() -> Router<Shared> {
-    Router::new()
+    demo_host::router()
         .route(
             "/demo-identity/.well-known/openid-configuration",
             get(demo_identity::discovery),

@@ -20,6 +20,8 @@ use super::choosing::Waiting;
 use super::claims::{Identity, Profile};
 use super::demo_identity::DemoIdentity;
 use super::kept_forms::KeptForms;
+use super::launch::Launches;
+use super::launch::demo_host::DemoHost;
 use super::oidc::StepUp;
 use super::provider::Provider;
 use super::throttle::Throttle;
@@ -120,6 +122,10 @@ pub struct SignIn {
     pub(super) provider: Provider,
     /// Forms that wait while somebody logs in again.
     pub(super) kept_forms: KeptForms,
+    /// People whom other systems sent.
+    pub(super) launches: Launches,
+    /// The demonstration's other system.
+    pub(super) demo_host: DemoHost,
     /// The demonstration's own provider.
     pub demo: Option<DemoIdentity>,
     /// Systems that sign in with a key, and the tokens they get.
@@ -303,13 +309,15 @@ impl AppState {
     }
 
     /// Begins a session under a new secret and gives the cookie to set. An older session of the
-    /// browser is not continued: a secret known before sign-in is worth nothing after it.
+    /// browser is not continued: a secret known before sign-in is worth nothing after it. `confirmed` is
+    /// when the user showed the identity provider who they are, where that is not now.
     pub(super) async fn begin_session(
         self: &Arc<Self>,
         user: User,
         identity: &Identity,
         profile: &Profile,
         how: String,
+        confirmed: Option<Timestamp>,
     ) -> Result<String, Problem> {
         let secret = random_text()?;
         let now = self.clock.now();
@@ -319,7 +327,7 @@ impl AppState {
             ))
             .unwrap_or(now);
         let record = SessionRecord {
-            user: kept_user(identity, profile)?,
+            user: kept_user(identity, profile, confirmed)?,
             csrf: random_text()?,
             since: now,
             until,
@@ -349,7 +357,7 @@ impl AppState {
     }
 
     /// Every cookie this program sets: its name, what it is for, and how long it stays.
-    pub(crate) fn cookies(&self) -> [(&'static str, &'static str, &'static str); 3] {
+    pub(crate) fn cookies(&self) -> [(&'static str, &'static str, &'static str); 4] {
         [
             (
                 self.session_cookie(),
@@ -360,6 +368,11 @@ impl AppState {
                 super::oidc::COOKIE,
                 "Links your log in to this browser while you log in",
                 "10 minutes",
+            ),
+            (
+                super::launch::COOKIE,
+                "Links what another system opened for you to this browser",
+                "5 minutes",
             ),
             (
                 super::choosing::COOKIE,
@@ -388,12 +401,16 @@ impl AppState {
     }
 }
 
-fn kept_user(identity: &Identity, profile: &Profile) -> Result<String, Problem> {
+fn kept_user(
+    identity: &Identity,
+    profile: &Profile,
+    confirmed: Option<Timestamp>,
+) -> Result<String, Problem> {
     let kept = KeptUser {
         identity: identity.clone(),
         profile: profile.clone(),
         binding: None,
-        confirmed: None,
+        confirmed,
     };
     serde_json::to_string(&kept).map_err(Problem::unavailable)
 }
@@ -402,6 +419,7 @@ impl SignIn {
     /// Nobody signed in yet.
     pub fn new(
         tokens: Tokens,
+        launches: Launches,
         demo: Option<DemoIdentity>,
         unthrottled: bool,
     ) -> Result<Self, reqwest::Error> {
@@ -411,6 +429,8 @@ impl SignIn {
             choosing: Waiting::default(),
             provider: Provider::new()?,
             kept_forms: KeptForms::default(),
+            launches,
+            demo_host: DemoHost::default(),
             demo,
             tokens,
         })
@@ -542,7 +562,7 @@ mod tests {
         let sign_in = async || {
             let user = identity.user(&identity.profiles[0]).expect("a user");
             let set = state
-                .begin_session(user, &identity, &identity.profiles[0], "test".into())
+                .begin_session(user, &identity, &identity.profiles[0], "test".into(), None)
                 .await
                 .expect("begun");
             let pair = set.split(';').next().expect("a cookie").to_owned();

@@ -156,6 +156,8 @@ fn reasons(confirm: &Confirm) -> Vec<Reason> {
 pub(super) struct Reached {
     /// The reader went on past the page that stops them first.
     on: Option<String>,
+    /// A reason to choose beforehand, from the system that opened this page.
+    reason: Option<String>,
 }
 
 /// `GET /staff/confirm/{choice}`. The user's own record, and a relative's, stop the reader first.
@@ -177,7 +179,17 @@ pub(super) async fn show(
     if near && reached.on.is_none() {
         return interrupt(&session, &choice, confirm.state.own_record);
     }
-    form(&state, &session, &choice, &confirm, Sent::default(), &[])
+    // Permission given today and best interests are never chosen beforehand, whoever asks.
+    let on_file = confirm.permission_on_file.is_some();
+    let reason = reached.reason.filter(|code| {
+        !confirm.state.deceased
+            && (code == "not-present" || (code == "permission-earlier" && on_file))
+    });
+    let sent = Sent {
+        reason: reason.unwrap_or_default(),
+        ..Sent::default()
+    };
+    form(&state, &session, &choice, &confirm, sent, &[])
 }
 
 fn interrupt(session: &Session, choice: &str, own: bool) -> Result<Response, Problem> {

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::rig::Demo;
 
 /// Where Chromium stands on the machines we know.
-const CHROMIUM: [&str; 3] = [
+pub const CHROMIUM: [&str; 3] = [
     "/usr/bin/chromium",
     "/usr/bin/chromium-browser",
     "/usr/bin/google-chrome",

@@ -210,13 +210,18 @@ impl Page {
 impl Browser {
     /// One that knows nothing.
     pub fn new(demo: &Demo) -> Self {
+        Self::at(&demo.base)
+    }
+
+    /// One that knows nothing, for a service at this address.
+    pub fn at(base: &str) -> Self {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client");
         Self {
             http,
-            base: demo.base.clone(),
+            base: base.to_owned(),
             cookies: BTreeMap::new(),
         }
     }

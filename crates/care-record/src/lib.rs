@@ -48,7 +48,7 @@ pub use disclosure::{
     Explained, FhirAsk, FhirPage, FhirResource, Found, FoundPerson, Ground, HeldLook, Look,
     LookKind, MyAccess, MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnLetters,
     OwnPerson, OwnRecord, OwnRequest, OwnSource, Page, ProxyStop, RecentPerson, Refusal,
-    Simulation, Stated, Stopped, VisitFacts, Why,
+    SealedItem, Simulation, Stated, Stopped, VisitFacts, Why,
 };
 pub use disclosure::{LogAsk, LogPage, OwnProof, RecordedEntry, Replayed};
 pub use exceptional::{

@@ -5,19 +5,21 @@
 
 pub mod portal;
 mod hosts;
+mod rules;
 mod staff;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use care_core::access::{PermissionModel, Settings};
+use care_core::access::Settings;
 use care_core::secondary_use::check::LineEnd;
 use care_core::vocabulary::{Category, OdsCode, Organisation, OrganisationKind, Role};
 use care_record::{Directory, OptOutSettings, Source};
 use serde::{Deserialize, Serialize};
 
 pub use hosts::HostEntry;
+pub use rules::Access;
 pub use staff::{Provisioning, StaffDirectory, TOKEN_CHARS};
 
 /// Everything a deployment decides.
@@ -373,14 +375,6 @@ impl Default for Fhir {
     }
 }
 
-/// Settings of the access rules.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Access {
-    /// `ask` or `implied`.
-    pub permission: PermissionSetting,
-}
-
 /// Whether staff must ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -700,14 +694,7 @@ impl Config {
 
     /// The settings of the access rules.
     pub fn access_settings(&self) -> Settings {
-        let permission = match self.access.permission {
-            PermissionSetting::Ask => PermissionModel::Ask,
-            PermissionSetting::Implied => PermissionModel::Implied,
-        };
-        Settings {
-            permission,
-            ..Settings::default()
-        }
+        self.access.settings()
     }
 
     /// The settings of the check for national data opt-outs.
@@ -756,6 +743,7 @@ impl Config {
         self.network_faults(&mut faults);
         self.signin_faults(&mut faults);
         self.portal.faults(&mut faults);
+        self.rule_faults(&mut faults);
         self.directory_faults(&mut faults);
         self.staff_faults(&mut faults);
         self.mesh_faults(&mut faults);

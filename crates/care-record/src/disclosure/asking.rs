@@ -168,6 +168,17 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// The same, resting on a relationship that the user claimed earlier in these words.
+    pub(super) fn with_claim(mut self, words: &str) -> Self {
+        self.claims_relationship = true;
+        self.break_glass = self
+            .break_glass
+            .or_else(|| broken(Justification::SelfClaim, words, false));
+        self
+    }
+}
+
 impl Why {
     /// The words that stand for this reason in the banner's menu, the log and the person's list.
     pub fn words(&self) -> String {

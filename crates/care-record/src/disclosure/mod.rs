@@ -30,6 +30,7 @@ mod redact;
 mod refusal;
 mod replay;
 pub(crate) mod review;
+mod sealed;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tries;
@@ -64,6 +65,7 @@ pub use proof::OwnProof;
 pub use read::{Page, VisitFacts};
 pub use refusal::Refusal;
 pub use replay::Replayed;
+pub use sealed::SealedItem;
 pub use visits::{Confirm, ConfirmState, Opened, RecentPerson};
 pub(crate) use who_looked::choice_told;
 pub use who_looked::{ChoiceTold, Look, LookKind};

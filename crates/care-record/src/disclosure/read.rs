@@ -90,7 +90,7 @@ impl Disclosure {
     ) -> Answer<Disclosed<Page>> {
         let now = self.now();
         let (kept, person) = self.visit(caller, visit)?;
-        let gathered = self.gather(caller, person, &kept.why.asked(caller.user.role))?;
+        let gathered = self.gather(caller, person, &kept.asked(caller.user.role))?;
         let mut entry = decided_entry(now, act, caller, &gathered);
         entry.visit = handles::digest(visit);
         entry.page = page_name(request);
@@ -100,7 +100,8 @@ impl Disclosure {
         };
         entry.trace.push(self.recorded(&gathered));
         let around = self.around(caller, &gathered, &kept)?;
-        let held = self.read(&gathered, view, request, &around, now)?;
+        let opened = self.opened_in(caller, &kept, &gathered)?;
+        let held = self.read(&gathered, view, request, &around, (now, opened))?;
         if not_there(request, &held) {
             entry.detail = "none found".to_owned();
             self.disclose(Vec::new(), entry, ())?;
@@ -124,29 +125,45 @@ impl Disclosure {
     }
 
     /// The rules say no to a visit that was open: it ends, and the entry says why.
-    fn end_visit(&self, caller: &Caller, visit: &str, mut entry: Entry) -> Answer<()> {
+    pub(super) fn end_visit(&self, caller: &Caller, visit: &str, mut entry: Entry) -> Answer<()> {
         entry.outcome = Outcome::Denied;
         self.disclose(forget(caller, visit).into(), entry, ())?;
         Ok(())
     }
 
+    /// Reads what a page needs. `opened` are items whose seal was opened, with the view that reads them.
     fn read(
         &self,
         gathered: &Gathered,
         view: &View,
         request: &SectionRequest,
         around: &Around,
-        now: Timestamp,
+        (now, opened): (Timestamp, Option<(View, Vec<Header>)>),
     ) -> Answer<Held> {
         let mut headers = self.inner.store.headers(gathered.person, view)?;
+        let (beyond, unsealed) = match opened {
+            Some((beyond, headers)) => (Some(beyond), headers),
+            None => (None, Vec::new()),
+        };
+        headers.extend(unsealed.iter().cloned());
+        let is_unsealed = |key: &(ResourceType, ItemId)| {
+            let mut keys = unsealed.iter();
+            keys.any(|header| (header.resource_type, header.item) == *key)
+        };
         // How an item came is told on the item; it is no item of its own on a page.
         headers.retain(|header| header.resource_type != ResourceType::PROVENANCE);
         let mut items = Vec::new();
         let mut broken = Vec::new();
-        let wanted = sections::wanted(request, &headers);
-        self.load(gathered.person, view, &wanted, &mut items, &mut broken)?;
-        let more = sections::follow(request, &items);
-        self.load(gathered.person, view, &more, &mut items, &mut broken)?;
+        let mut load = |wanted: Vec<(ResourceType, ItemId)>, items: &mut Vec<Item>| {
+            let (sealed, plain): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_unsealed);
+            self.load(gathered.person, view, &plain, items, &mut broken)?;
+            match &beyond {
+                Some(beyond) => self.load(gathered.person, beyond, &sealed, items, &mut broken),
+                None => Ok(()),
+            }
+        };
+        load(sections::wanted(request, &headers), &mut items)?;
+        load(sections::follow(request, &items), &mut items)?;
         broken.sort_unstable();
         broken.dedup();
         let history = match request {

@@ -848,3 +848,51 @@ fn the_api_gives_the_choice_as_a_consent_whole_to_the_person_and_in_part_to_staf
     );
     assert!(page.expect("a page").resources.is_empty());
 }
+
+#[test]
+fn a_claimed_relationship_holds_until_it_lapses_and_takes_its_visits_with_it() {
+    let world = World::new();
+    let stranger = caller(Role::DistrictNurse, "X9C01", "session-9");
+    let refused = open(&world, &stranger, &Why::PermissionToday);
+    assert_eq!(refused.err(), Some(Refusal::NoRelationship));
+    let claim = Why::SomethingElse {
+        text: "asked by the ward to take her on".to_owned(),
+    };
+    open(&world, &stranger, &claim).expect("a claim opens, and is reviewed");
+    assert!(
+        world
+            .last()
+            .flags
+            .contains(&"self-claimed-relationship".to_owned())
+    );
+    // For 24 hours it need not be said again, and each use is reviewed
+    world.clock.set(start() + 22.hours());
+    let visit = open(&world, &stranger, &Why::PermissionToday).expect("it rests on the claim");
+    assert!(
+        world
+            .last()
+            .flags
+            .contains(&"self-claimed-relationship".to_owned())
+    );
+    let choice = choose(&world, &stranger);
+    let confirm = world.door().confirm(&stranger, &choice).expect("shown");
+    assert_eq!(confirm.claimed_until, Some(start() + 24.hours()));
+    let read = || {
+        let request = SectionRequest::Summary;
+        world
+            .door()
+            .section(&stranger, &visit.visit, &request)
+            .map(|_| ())
+    };
+    assert!(read().is_ok());
+    // Then it lapses, and the visit with it, though a visit lasts four hours
+    world.clock.set(start() + 24.hours());
+    assert!(matches!(read(), Err(DisclosureError::VisitEnded)));
+    let refused = open(&world, &stranger, &Why::PermissionToday);
+    assert_eq!(refused.err(), Some(Refusal::NoRelationship));
+    // Somebody else's claim is no use, and a claim does not reach another person's record
+    let colleague = caller(Role::OccupationalTherapist, "X9C01", "session-8");
+    world.clock.set(start());
+    let refused = open(&world, &colleague, &Why::NotPresent);
+    assert_eq!(refused.err(), Some(Refusal::NoRelationship));
+}

@@ -1,14 +1,15 @@
 //! Visits: one user, one person, one reason, until it ends. Screens C5, C6, C22 and C23.
 
-use care_core::access::{self, EmergencyOverride, Permission};
+use care_core::access::{self, EmergencyOverride, Permission, Relationship};
 use care_core::audit::{Act, Outcome};
-use care_core::vocabulary::{Demographics, PersonId, SourceCode};
+use care_core::vocabulary::{Demographics, PersonId, Purpose, SourceCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::asking::Why;
+use super::asking::{Asked, Why};
 use super::find::{Details, KeptChoice};
 use super::gather::{Gathered, flag};
+use super::sealed::OpenedSeal;
 use super::{
     Answer, Disclosed, Disclosure, DisclosureError, decided_entry, entry, handles, person_key,
 };
@@ -35,6 +36,8 @@ pub struct Confirm {
     pub replaced_number: Option<String>,
     /// When permission was given earlier for this care, by this organisation.
     pub permission_on_file: Option<Timestamp>,
+    /// The user claimed a part in this person's care, and until when that holds.
+    pub claimed_until: Option<Timestamp>,
     /// The last reason this user gave was "Direct care without the person present": it may be chosen
     /// beforehand. Permission given today and best interests never are.
     pub last_was_not_present: bool,
@@ -93,6 +96,30 @@ pub(super) struct KeptVisit {
     pub emergency: bool,
     /// When this user looked before this visit.
     pub looked_before_ms: Option<i64>,
+    /// The words of a relationship the user claimed earlier, on which this visit rests.
+    #[serde(default)]
+    pub claim: Option<String>,
+    /// Items whose seal was opened in this visit.
+    #[serde(default)]
+    pub seals: Vec<OpenedSeal>,
+}
+
+impl KeptVisit {
+    /// What the rules are asked with on every page.
+    pub fn asked(&self, role: care_core::vocabulary::Role) -> Asked {
+        let asked = self.why.asked(role);
+        match &self.claim {
+            Some(words) => asked.with_claim(words),
+            None => asked,
+        }
+    }
+}
+
+/// A relationship that a user claimed, as kept until it lapses.
+#[derive(Serialize, Deserialize)]
+struct KeptClaim {
+    text: String,
+    until_ms: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,6 +158,10 @@ impl Disclosure {
             typed: kept.details,
             replaced_number,
             permission_on_file: on_file,
+            claimed_until: self
+                .kept_claim(caller, gathered.person)?
+                .filter(|_| facts.relationship == Relationship::None)
+                .and_then(|claim| Timestamp::from_millisecond(claim.until_ms).ok()),
             last_was_not_present: self.last_why(caller)? == Some(Why::NotPresent.words()),
             may_safeguard: caller.user.role == care_core::vocabulary::Role::SafeguardingLead,
             state: ConfirmState {
@@ -163,8 +194,13 @@ impl Disclosure {
     ) -> Answer<Disclosed<Opened>> {
         let now = self.now();
         let why = &self.without_idle_seal(caller, person, why)?;
-        let asked = why.asked(caller.user.role);
-        let gathered = self.gather(caller, person, &asked)?;
+        let mut asked = why.asked(caller.user.role);
+        let mut gathered = self.gather(caller, person, &asked)?;
+        let claim = self.claim_in_force(caller, &asked, &gathered)?;
+        if let Some(claim) = &claim {
+            asked = asked.with_claim(&claim.text);
+            gathered = self.gather(caller, person, &asked)?;
+        }
         let mut entry = decided_entry(now, Act::OpenVisit, caller, &gathered);
         entry.detail = stated_reason(why);
         entry.trace.push(self.recorded(&gathered));
@@ -177,15 +213,24 @@ impl Disclosure {
         } else {
             VISIT_MINUTES
         };
+        let claims_now = asked.claims_relationship
+            && gathered.facts.relationship == Relationship::SelfClaimed
+            && claim.is_none();
+        let ends_ms = now.as_millisecond() + minutes * 60_000;
         let visit = KeptVisit {
             session: caller.session.clone(),
             user: caller.user.id.clone(),
             person: gathered.person.to_string(),
             why: why.clone(),
             opened_ms: now.as_millisecond(),
-            ends_ms: now.as_millisecond() + minutes * 60_000,
+            // A visit that rests on a claim ends when the claim lapses.
+            ends_ms: claim
+                .as_ref()
+                .map_or(ends_ms, |claim| ends_ms.min(claim.until_ms)),
             emergency,
             looked_before_ms: self.looked(caller, gathered.person)?,
+            claim: claim.map(|claim| claim.text),
+            seals: Vec::new(),
         };
         let handle = handles::fresh()?;
         entry.visit = handles::digest(&handle);
@@ -199,6 +244,9 @@ impl Disclosure {
             },
         ];
         changes.extend(self.remember(caller, gathered.person, why, &asked.permission)?);
+        if claims_now {
+            changes.push(self.keep_claim(caller, gathered.person, &asked)?);
+        }
         if emergency {
             changes.extend(self.emergency_message(gathered.person, &entry.visit)?);
         }
@@ -212,6 +260,53 @@ impl Disclosure {
                 emergency_until,
             },
         )
+    }
+
+    /// The claim on which a visit may rest that no relationship supports: one this user made, and not yet
+    /// lapsed. A claim never stands in for a relationship that a system knows of.
+    fn claim_in_force(
+        &self,
+        caller: &Caller,
+        asked: &Asked,
+        gathered: &Gathered,
+    ) -> Answer<Option<KeptClaim>> {
+        let care = matches!(
+            asked.purpose,
+            Some(Purpose::DirectCare | Purpose::CareAdmin)
+        );
+        let needed = gathered.facts.relationship == Relationship::None && !asked.emergency;
+        if !care || !needed || asked.break_glass.is_some() {
+            return Ok(None);
+        }
+        self.kept_claim(caller, gathered.person)
+    }
+
+    fn kept_claim(&self, caller: &Caller, person: PersonId) -> Answer<Option<KeptClaim>> {
+        let now = self.now().as_millisecond();
+        let key = person_key(caller, person);
+        let bytes = self.inner.store.keep_get("self-claim", &key, now)?;
+        Ok(bytes
+            .map(|bytes| serde_json::from_slice(&bytes))
+            .transpose()?)
+    }
+
+    fn keep_claim(&self, caller: &Caller, person: PersonId, asked: &Asked) -> Answer<Change> {
+        let hours = i64::from(self.settings().self_claim_hours);
+        let until_ms = self.now().as_millisecond() + hours * 3_600_000;
+        let claim = KeptClaim {
+            text: asked
+                .break_glass
+                .as_ref()
+                .map(|glass| glass.reason.clone())
+                .unwrap_or_default(),
+            until_ms,
+        };
+        Ok(Change::Keep {
+            space: "self-claim",
+            key: person_key(caller, person),
+            value: Some(serde_json::to_vec(&claim)?),
+            expires_ms: until_ms,
+        })
     }
 
     /// Sealed items are opened only for somebody whose part in the person's care is known (rules 7 and

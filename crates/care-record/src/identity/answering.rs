@@ -3,7 +3,7 @@
 use care_core::vocabulary::PersonId;
 
 use crate::choices;
-use crate::store::{PersonRow, Store, StoreError};
+use crate::store::{CHOICE_MADE, PersonRow, Store, StoreError, choice_mark};
 
 /// The person who answers, with everything known of all who were joined into them.
 pub(crate) struct Answering {
@@ -31,11 +31,26 @@ pub(crate) fn answering(
             Some(into) => person = into,
             None => {
                 let own = row.choice.take();
-                let all = own.into_iter().chain(row.joined_choices.iter().cloned());
-                row.choice = choices::strictest(all.collect());
+                let all: Vec<Vec<u8>> = own
+                    .into_iter()
+                    .chain(row.joined_choices.iter().cloned())
+                    .collect();
+                row.choice = if is_one_missing(&row, &all) {
+                    // No choice can be read from this, so it counts as unknown (rule 8).
+                    Some(Vec::new())
+                } else {
+                    choices::strictest(all)
+                };
                 return Ok(Some(Answering { person, row }));
             }
         }
     }
     Ok(None)
+}
+
+/// Somebody of these people made a choice that is not among those held: it was lost, or is not the one
+/// that was kept.
+fn is_one_missing(row: &PersonRow, held: &[Vec<u8>]) -> bool {
+    let mut marks = row.flags.iter().filter(|(flag, _)| flag == CHOICE_MADE);
+    marks.any(|(_, mark)| !held.iter().any(|choice| choice_mark(choice) == *mark))
 }

@@ -8,6 +8,18 @@ use jiff::Timestamp;
 
 use super::cases::{ChangeCase, OpenCase};
 
+/// The flag of a person who made a choice; its value is the [`choice_mark`] of the newest.
+pub(crate) const CHOICE_MADE: &str = "choice-made";
+
+/// What a choice is known by, apart from itself: a digest of its bytes.
+pub(crate) fn choice_mark(choice: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(choice)[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 /// Changes that become durable together with at least one audit entry. There is no other way to write.
 pub(crate) struct Commit {
     /// What changes, applied in order.

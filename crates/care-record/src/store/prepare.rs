@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 use super::row::{CURRENT, GP_SOURCED, ItemRow, WITHDRAWN};
 use crate::store::body::{Codec, DELIVERY_KIND, ENTRY_KIND, Packed, digest};
 use crate::store::{
-    Change, ChangeCase, Commit, NewDelivery, NewWorklist, OpenCase, PutItem, StoreError,
+    CHOICE_MADE, Change, ChangeCase, Commit, NewDelivery, NewWorklist, OpenCase, PutItem,
+    StoreError, choice_mark,
 };
 
 pub(super) struct Prepared {
@@ -126,6 +127,20 @@ pub(super) fn shared_part(resource_type: ResourceType, item: ItemId) -> i64 {
     i64::from_le_bytes(first) | i64::MIN
 }
 
+/// A choice leaves a mark on its person, kept apart from it: so that one which is lost or is not the one
+/// that was kept is known to be missing, and does not read as "never chose".
+fn marked(change: Change) -> impl Iterator<Item = Change> {
+    let mark = match &change {
+        Change::Choice { person, choice } => Some(Change::PersonFlag {
+            person: *person,
+            flag: CHOICE_MADE.to_owned(),
+            value: Some(choice_mark(choice)),
+        }),
+        _ => None,
+    };
+    mark.into_iter().chain(std::iter::once(change))
+}
+
 /// Does the work of a commit that needs no database.
 pub(super) fn prepare(commit: Commit, codec: &Codec) -> Result<Prepared, StoreError> {
     let only_audit = commit.changes.iter().all(|change| {
@@ -137,6 +152,7 @@ pub(super) fn prepare(commit: Commit, codec: &Codec) -> Result<Prepared, StoreEr
     let changes = commit
         .changes
         .into_iter()
+        .flat_map(marked)
         .map(|change| prepare_change(change, codec))
         .collect::<Result<_, _>>()?;
     let entries = std::iter::once(&commit.entry)

@@ -509,7 +509,14 @@ pub(super) fn what_is_known_of_a_person_reads_back_and_old_news_changes_nothing(
         "the older event changed nothing"
     );
     assert_eq!(row.details[0].family, "osei");
-    assert_eq!(row.flags, [("watched".to_owned(), "yes".to_owned())]);
+    let mark = super::choice_mark(b"{\"second\":2}");
+    let expected = [
+        (super::CHOICE_MADE.to_owned(), mark),
+        ("watched".to_owned(), "yes".to_owned()),
+    ];
+    let mut flags = row.flags.clone();
+    flags.sort();
+    assert_eq!(flags, expected, "a choice leaves its mark");
     assert_eq!(row.choice.as_deref(), Some(b"{\"second\":2}".as_slice()));
     assert_eq!(
         engine.choices(person).expect("read"),
@@ -523,7 +530,8 @@ pub(super) fn what_is_known_of_a_person_reads_back_and_old_news_changes_nothing(
             .expect("read")
             .expect("held")
             .flags
-            .is_empty()
+            .iter()
+            .all(|(flag, _)| flag == super::CHOICE_MADE)
     );
 
     let query = |family: &str, birth_date: &str, similar| DetailsQuery {

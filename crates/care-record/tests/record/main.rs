@@ -6,6 +6,7 @@
     reason = "a panic is how a test fails"
 )]
 
+mod closed;
 mod fault;
 mod refused;
 mod store;

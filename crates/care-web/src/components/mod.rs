@@ -69,6 +69,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "login.html",
     "role.html",
     "kept.html",
+    "sealed.html",
     "launch-refused.html",
     "demo-host.html",
     "step-up.html",

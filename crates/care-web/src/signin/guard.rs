@@ -100,7 +100,10 @@ async fn check(state: &Shared, request: Request) -> Result<Request, Response> {
         let back = format!("/staff/login?next=/staff/kept/{id}");
         return Err(crate::components::see_other(&back));
     }
-    if let Some(session) = session.filter(|session| state.must_confirm(session, path)) {
+    let unconfirmed = |session: &super::Session| {
+        state.must_confirm(session, path) && !state.was_confirmed(session, path, &body)
+    };
+    if let Some(session) = session.filter(unconfirmed) {
         let id = state
             .keep_form(&session.user.id, path, &body)
             .map_err(Problem::page)?;

@@ -27,8 +27,12 @@ pub(super) struct KeptForm {
     pub path: String,
     /// Its fields, without the session's secret.
     pub fields: Vec<(String, String)>,
+    pub kept_at: Timestamp,
     pub until: Timestamp,
 }
+
+/// The hidden field that says which kept form is sent.
+const KEPT: &str = "kept";
 
 /// The forms that wait, by a digest of the address they wait under.
 #[derive(Default)]
@@ -43,6 +47,11 @@ impl KeptForms {
         }
     }
 
+    fn forget(&self, key: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(key);
+    }
+
     fn get(&self, key: &str, now: Timestamp) -> Option<KeptForm> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(key).filter(|one| one.until > now).cloned()
@@ -55,19 +64,33 @@ impl AppState {
         let id = random_text()?;
         let now = self.clock.now();
         let fields = form_urlencoded::parse(body)
-            .filter(|(name, _)| name != "csrf")
+            .filter(|(name, _)| name != "csrf" && name != KEPT)
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
         let form = KeptForm {
             user: user.to_owned(),
             path: path.to_owned(),
             fields,
+            kept_at: now,
             until: now
                 .saturating_add(SignedDuration::from_mins(MINUTES))
                 .unwrap_or(now),
         };
         self.signin.kept_forms.put(digest_of(&id), form, now);
         Ok(id)
+    }
+
+    /// This is a form that was kept, and its sender confirmed who they are since: taken once.
+    pub(super) fn was_confirmed(&self, session: &Session, path: &str, body: &[u8]) -> bool {
+        let id = form_urlencoded::parse(body).find(|(name, _)| name == KEPT);
+        let Some((_, id)) = id else { return false };
+        let form = self.kept_form(&session.user.id, &id);
+        let confirmed =
+            form.is_some_and(|form| form.path == path && session.confirmed >= form.kept_at);
+        if confirmed {
+            self.signin.kept_forms.forget(&digest_of(&id));
+        }
+        confirmed
     }
 
     pub(super) fn kept_form(&self, user: &str, id: &str) -> Option<KeptForm> {
@@ -99,6 +122,7 @@ pub async fn show(
         .map(|(name, value)| Field { name, value })
         .collect();
     let shown = shown! {
+        id,
         fields,
         path => form.path,
         what => step_up::what(&form.path).unwrap_or("go on where you were"),

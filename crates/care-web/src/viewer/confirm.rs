@@ -262,6 +262,7 @@ fn form(
         form => sent.clone(),
         practice => confirm.practice,
         replaced => confirm.replaced_number.is_some(),
+        claimed_until => confirm.claimed_until.map(When::moment),
         doubt => doubt(state, confirm),
         reasons,
         stopped => Stopped::ALL.map(|answer| Choice { code: answer.code(), words: answer.words() }),

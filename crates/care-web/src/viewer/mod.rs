@@ -10,6 +10,7 @@ mod find;
 mod print;
 pub(crate) mod record;
 mod refusal;
+mod sealed;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -61,6 +62,10 @@ pub fn router() -> Router<Shared> {
             get(record::file),
         )
         .route("/staff/record/{visit}/item/{item}", get(record::item))
+        .route(
+            "/staff/record/{visit}/sealed",
+            get(sealed::show).post(sealed::open),
+        )
         .route(
             "/staff/record/{visit}/print",
             get(print::form).post(print::prepare),

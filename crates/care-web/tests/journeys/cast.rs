@@ -189,26 +189,61 @@ async fn fatima_keeps_what_she_sealed(demo: &Demo) {
     gp.sign_in("gp").await;
     let shut = page(&mut gp, "9990000069", "problems").await;
     assert!(!shut.contains("Domestic abuse"), "{shut}");
-    let (address, asked) = gp.find("9990000069").await;
-    let form = [
-        ("csrf", asked.field("csrf")),
-        ("ground", "person-asked".to_owned()),
-        ("text", "She asked me to read it with her".to_owned()),
-        ("seal", "yes".to_owned()),
-    ];
-    let form: Vec<(&str, &str)> = form
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
+    let record = gp.open("9990000069", "not-present").await;
+    let record = record.unwrap_or_else(|refused| panic!("{}", refused.text));
+    let problems = gp.get(&format!("{record}/problems")).await.text;
+    assert!(problems.contains("Open a sealed item"), "{problems}");
+    let list = gp.get(&format!("{record}/sealed")).await;
+    assert!(
+        list.text.contains("Item 1: ") && !list.text.contains("Domestic abuse"),
+        "{}",
+        list.text
+    );
+    let items: Vec<String> = list
+        .text
+        .split("name=\"item\"")
+        .skip(1)
+        .filter_map(|rest| {
+            rest.split("value=\"")
+                .nth(1)?
+                .split('"')
+                .next()
+                .map(str::to_owned)
+        })
         .collect();
-    let opened = gp
-        .post(&address.replace("/confirm/", "/emergency/"), &form)
-        .await;
-    let record = opened
-        .to
-        .unwrap_or_else(|| panic!("{}", opened.text))
-        .replace("/summary", "/problems");
-    let open = gp.get(&record).await.text;
+    let csrf = list.field("csrf");
+    let mut seen = String::new();
+    for (at, item) in items.iter().enumerate() {
+        let form = [
+            ("csrf", csrf.as_str()),
+            ("item", item),
+            ("ground", "person-asked"),
+            ("text", "She asked me to read it with her"),
+        ];
+        // Without a ground nothing opens
+        let without = gp.post(&format!("{record}/sealed"), &form[..2]).await;
+        assert!(
+            without.text.contains("Say why you need to open it"),
+            "{}",
+            without.text
+        );
+        let opened = gp.post(&format!("{record}/sealed"), &form).await;
+        let to = opened.to.unwrap_or_else(|| panic!("{}", opened.text));
+        assert_eq!(to, format!("{record}/item/{item}"));
+        seen += &gp.get(&to).await.text;
+        let left = gp.get(&format!("{record}/sealed")).await.text;
+        assert_eq!(
+            left.matches("name=\"item\"").count(),
+            items.len() - at - 1,
+            "one opens, no other"
+        );
+    }
+    assert!(items.len() > 1 && seen.contains("Domestic abuse"), "{seen}");
+    let open = gp.get(&format!("{record}/problems")).await.text;
     assert!(open.contains("Domestic abuse"), "{open}");
+    // In another visit all is shut again, and a doctor without the relationship opens nothing
+    let again = page(&mut gp, "9990000069", "problems").await;
+    assert!(!again.contains("Domestic abuse"), "{again}");
     for secret in ["hlamydia", "dysphoria", "Termination"] {
         assert!(!open.contains(secret), "a seal does not open {secret}");
     }

@@ -90,7 +90,7 @@ fn a_second_writer_a_foreign_and_a_newer_database_are_refused() {
     ));
     assert!(matches!(store.health(), Err(StoreError::Closed)));
     drop(store);
-    cluster.run("UPDATE refinery_schema_history SET version = 9999");
+    cluster.run("UPDATE refinery_schema_history SET version = 9999 WHERE version = 1");
     let newer = again(&cluster.address());
     assert!(
         matches!(newer, Some(ConnectError::NewerSchema { found: 9999, .. })),

@@ -3,8 +3,8 @@
 //! Nothing else reads the environment. Secrets never stand in the file: a key names the file or the
 //! environment variable that holds the secret.
 
-pub mod portal;
 mod hosts;
+pub mod portal;
 mod rules;
 mod staff;
 

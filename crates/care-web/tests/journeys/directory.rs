@@ -298,16 +298,18 @@ async fn a_provisioning_system_writes_users_and_groups_as_the_standard_says() {
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
-/// How long something held after it was taken away.
-async fn until<F: AsyncFnMut() -> bool>(mut gone: F) -> Duration {
+/// How many requests were still answered after something was taken away, and how long until one was not.
+async fn until<F: AsyncFnMut() -> bool>(mut gone: F) -> (u32, Duration) {
     let began = Instant::now();
+    let mut answered = 0;
     while !gone().await {
+        answered += 1;
         assert!(
-            began.elapsed() < Duration::from_secs(5),
-            "it still holds after five seconds"
+            began.elapsed() < Duration::from_secs(60),
+            "it still holds after a minute"
         );
     }
-    began.elapsed()
+    (answered, began.elapsed())
 }
 
 #[tokio::test]
@@ -346,8 +348,15 @@ async fn what_is_taken_away_is_gone_within_a_second_for_sessions_and_tokens() {
             until(async || browser.get(&format!("{record}/summary")).await.status != 200).await;
         let bearer =
             until(async || everything(&demo, &token, "9990000018").await == Err(401)).await;
-        println!("{off}: session refused after {session:?}, bearer token after {bearer:?}");
-        assert!(session < Duration::from_secs(1) && bearer < Duration::from_secs(1));
+        println!(
+            "{off}: session refused after {:?}, bearer token after {:?}",
+            session.1, bearer.1
+        );
+        assert_eq!(
+            (session.0, bearer.0),
+            (0, 0),
+            "the very next request is refused"
+        );
         // And signing in again does not help
         let back = browser.to_callback("district-nurse").await;
         assert_eq!(browser.get(&back).await.status, 403);

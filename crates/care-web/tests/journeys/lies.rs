@@ -652,7 +652,11 @@ async fn no_malformed_token_or_flow_is_accepted() {
         assert!(accepted, "a clock 50 seconds away is accepted");
     }
     let (mut refused, mut fooled) = (0, Vec::new());
-    for (name, spoil) in CASES {
+    for (at, (name, spoil)) in CASES.iter().enumerate() {
+        // Failures from one place are throttled; a sign-in that works begins their count anew.
+        if at % 5 == 0 {
+            control("in between").await;
+        }
         let before = served.log().len();
         let (status, accepted) = signs_in(
             &served,

@@ -339,6 +339,8 @@ async fn sign_in(
         family_numbers: Vec::new(),
         profiles: vec![profile.clone()],
         selected: None,
+        birth_date: None,
+        proof: None,
         states_roles: true,
     };
     let user = identity.user(&profile).ok_or_else(gone)?;

@@ -52,7 +52,8 @@ async fn check(state: &Shared, request: Request) -> Result<Request, Response> {
     let path = request.uri().path();
     if path.starts_with("/demo-identity/")
         || path.starts_with("/demo-host/")
-        || path.starts_with("/leaflet/order/") {
+        || path.starts_with("/leaflet/order/")
+    {
         return Ok(request);
     }
     let session = state

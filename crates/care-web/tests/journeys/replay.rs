@@ -12,7 +12,8 @@ fn content(page: &Page, base: &str) -> String {
     let text = &page.text;
     let start = text.find("<div class=\"cc-banner").expect("a banner");
     let end = text.find("</main>").expect("an end");
-    let mut inside = text[start..end].replace(base, "#");
+    let escaped = base.replace('/', "&#x2f;");
+    let mut inside = text[start..end].replace(base, "#").replace(&escaped, "#");
     while let Some(at) = inside.find("name=\"csrf\" value=\"") {
         let value = at + "name=\"csrf\" value=\"".len();
         let close = value + inside[value..].find('"').expect("its end");

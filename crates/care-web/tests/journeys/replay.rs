@@ -11,7 +11,8 @@ const AMARA: &str = "9990000018";
 fn content(page: &Page, base: &str) -> String {
     let text = &page.text;
     let start = text.find("<div class=\"cc-banner").expect("a banner");
-    let end = text.find("</main>").expect("an end");
+    // The last line names who prints it: the one who looks now.
+    let end = text.find("<p class=\"cc-printed\">").expect("an end");
     let escaped = base.replace('/', "&#x2f;");
     let mut inside = text[start..end].replace(base, "#").replace(&escaped, "#");
     while let Some(at) = inside.find("name=\"csrf\" value=\"") {

@@ -109,7 +109,11 @@ fn in_a_browser(demo: &Demo, entry: u64) {
         .output()
         .expect("node runs");
     let told = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success(), "{told}{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{told}{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
 }
 
 #[tokio::test]

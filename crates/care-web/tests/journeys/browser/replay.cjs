@@ -35,6 +35,7 @@ async function main () {
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
   const context = await browser.newContext({ javaScriptEnabled: true })
   const page = await context.newPage()
+  page.setDefaultTimeout(120000)
   await page.goto(base + '/staff/login')
   await page.locator('a:has-text("Continue")').first().click()
   await page.locator('button[name="user"][value="privacy-officer"]').click()

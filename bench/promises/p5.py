@@ -202,7 +202,7 @@ class World:
         if not self.visits:
             return self.open()
         staff, base = dice.choice(self.visits)
-        status, _, page = staff.post(f"{base}/print", csrf=staff.csrf, section=dice.choice(["summary", "problems", "medicines", "allergies", "encounters"]))
+        status, _, page = staff.post(f"{base}/print", csrf=staff.csrf, section=dice.choice(self.PAGES[:7]))
         assert status == 200, (status, page[:300])
 
     def api(self):

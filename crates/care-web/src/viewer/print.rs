@@ -7,7 +7,7 @@ use care_core::sections::{Section, When};
 use care_record::Page;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Asked, safe, template};
+use super::record::{Asked, Filled, filled, safe, template};
 use super::{FieldError, ask, failed};
 use crate::components::{Frame, Head, draw as draw_part, page, shown};
 use crate::problem::Problem;
@@ -100,7 +100,9 @@ pub(super) async fn prepare(
         }
     }
     let now = When::moment(state.clock.now());
-    sheet(&session, &visit, &pages, &now)
+    // A sheet has no filters; sections with a filter on the screen are given an empty one.
+    let unfiltered = filled(&state, &Asked::default().request(Section::Summary));
+    sheet(&session, &visit, &pages, (&unfiltered, &now))
 }
 
 /// What a sheet of paper says of how it came to be.
@@ -112,7 +114,12 @@ struct Printed<'a> {
     why: String,
 }
 
-fn sheet(session: &Session, visit: &str, pages: &[Page], now: &When) -> Result<Response, Problem> {
+fn sheet(
+    session: &Session,
+    visit: &str,
+    pages: &[Page],
+    (unfiltered, now): (&Filled, &When),
+) -> Result<Response, Problem> {
     let base = format!("/staff/record/{visit}/");
     let mut parts = Vec::new();
     for one in pages {
@@ -122,7 +129,7 @@ fn sheet(session: &Session, visit: &str, pages: &[Page], now: &When) -> Result<R
             banner => &one.banner,
             section => &one.section,
             one_item => false,
-            query => (),
+            query => unfiltered,
         };
         parts.push(draw_part(template(&one.section.content), shown)?);
     }

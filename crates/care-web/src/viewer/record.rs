@@ -34,7 +34,7 @@ pub(super) struct Asked {
 
 /// What the filter's form is filled with.
 #[derive(Serialize)]
-struct Filled {
+pub(super) struct Filled {
     group: String,
     show: String,
     months: String,
@@ -294,7 +294,7 @@ pub(crate) fn template(content: &Content) -> &'static str {
 }
 
 /// The filter's form, filled with what was asked.
-fn filled(state: &Shared, request: &SectionRequest) -> Filled {
+pub(super) fn filled(state: &Shared, request: &SectionRequest) -> Filled {
     let filter = match request {
         SectionRequest::Timeline { filter }
         | SectionRequest::Medicines { filter, .. }

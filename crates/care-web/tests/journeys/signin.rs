@@ -139,13 +139,13 @@ async fn every_user_of_the_demonstration_can_sign_in() {
     for user in care_synthetic::users() {
         let mut browser = Browser::new(&demo);
         let arrived = browser.sign_in(user.id).await;
-        let patient = matches!(user.role, "patient" | "proxy");
-        assert_eq!(
-            arrived.to.as_deref(),
-            Some(if patient { "/me" } else { "/staff/find" }),
-            "{}",
-            user.id
-        );
+        let to = arrived.to.unwrap_or_default();
+        let fits = match user.role {
+            "patient" | "proxy" => to == "/me",
+            // Those with a console begin there.
+            _ => to == "/staff/find" || to == "/ig" || to.starts_with("/ig/"),
+        };
+        assert!(fits, "{} begins at {to}", user.id);
     }
 }
 

@@ -79,7 +79,7 @@ pub use release::{
     Sealed, SealedFile, Step, Verified, VerifyFinding, VerifyRelease, verify as verify_release,
 };
 pub use reviews::{
-    Action, Asked, Bulk, Evidence, Minute, ReviewPage, ReviewRow, Reviews, ReviewsError,
+    Action, Asked, Bulk, Evidence, Figures, Minute, ReviewPage, ReviewRow, Reviews, ReviewsError,
     StaffMember,
 };
 pub use service_log::{ServiceChange, ServiceLog, ServiceLogError, ServiceState};

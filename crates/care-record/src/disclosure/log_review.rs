@@ -31,6 +31,16 @@ pub struct LogAsk {
     pub from: Option<Timestamp>,
     /// Before.
     pub until: Option<Timestamp>,
+    /// Any of these acts; empty: all.
+    pub acts: Vec<Act>,
+    /// In this role, by its code.
+    pub role: Option<String>,
+    /// Of this organisation, by its code.
+    pub organisation: Option<String>,
+    /// For this purpose, by its code.
+    pub purpose: Option<String>,
+    /// Of this page or section.
+    pub section: Option<String>,
     /// One of the actions of a FHIR AuditEvent: `R`, `E`, `C`, `U`.
     pub action: Option<String>,
     /// One of its outcomes: `0`, `4`, `8`.
@@ -45,7 +55,13 @@ impl LogAsk {
     fn fits(&self, entry: &Entry) -> bool {
         let action = care_core::audit_event::action(entry);
         let outcome = care_core::audit_event::outcome(entry);
-        self.from.is_none_or(|from| entry.at >= from)
+        let is = |asked: &Option<String>, held: &str| asked.as_deref().is_none_or(|it| it == held);
+        (self.acts.is_empty() || self.acts.contains(&entry.act))
+            && is(&self.role, &entry.role)
+            && is(&self.organisation, &entry.organisation)
+            && is(&self.purpose, &entry.purpose)
+            && is(&self.section, &entry.page)
+            && self.from.is_none_or(|from| entry.at >= from)
             && self.until.is_none_or(|until| entry.at < until)
             && self.action.as_deref().is_none_or(|asked| asked == action)
             && self.outcome.as_deref().is_none_or(|asked| asked == outcome)
@@ -68,6 +84,10 @@ impl LogAsk {
             }
         };
         add("agent", self.who.clone());
+        add("role", self.role.clone());
+        add("organisation", self.organisation.clone());
+        add("purpose", self.purpose.clone());
+        add("section", self.section.clone());
         add("from", self.from.map(|at| at.to_string()));
         add("until", self.until.map(|at| at.to_string()));
         add("action", self.action.clone());

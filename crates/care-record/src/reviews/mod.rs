@@ -4,6 +4,7 @@
 //! Nobody reviews a look of their own. Source: the screen design, G2; promise S14.
 
 mod address;
+mod figures;
 mod follow;
 #[cfg(test)]
 mod planted;
@@ -17,10 +18,11 @@ use std::sync::Arc;
 
 use care_core::audit::{Act, Entry, Outcome};
 use care_core::review::{Kind, near};
-use care_core::vocabulary::{Demographics, OdsCode, PersonId};
+use care_core::vocabulary::{Demographics, NhsNumber, OdsCode, PersonId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+pub use figures::Figures;
 pub use staff::StaffMember;
 
 use crate::caller::Caller;
@@ -455,6 +457,33 @@ impl Reviews {
             }
         }
         Ok(bulk)
+    }
+
+    /// The person with this NHS number, for a search in the log. The look-up is an entry.
+    pub fn person(&self, caller: &Caller, number: NhsNumber) -> Answer<Option<PersonId>> {
+        let found = self.door().person_of_case(number)?;
+        let mut told = Entry::new(self.now(), Act::Worklist, Outcome::Success, &caller.user.id);
+        told.who_name.clone_from(&caller.user.name);
+        told.role = caller.user.role.code().to_owned();
+        told.organisation = caller.user.organisation.as_str().to_owned();
+        told.page = "audit search".to_owned();
+        told.person = found;
+        self.inner.store.commit(Commit {
+            changes: Vec::new(),
+            entry: told,
+            more_entries: Vec::new(),
+        })?;
+        Ok(found)
+    }
+
+    /// Who somebody is, for the head of a report; never where they are.
+    pub fn who_is(&self, person: PersonId) -> Answer<Option<Demographics>> {
+        self.named(person)
+    }
+
+    /// A staff user, as at their last sign-in.
+    pub fn staff(&self, id: &str) -> Answer<Option<StaffMember>> {
+        Ok(staff::one(&*self.inner.store, id, self.now())?)
     }
 
     /// What a reviewer asks this user and waits for.

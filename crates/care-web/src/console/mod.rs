@@ -3,6 +3,7 @@
 //! For privacy officers and the Caldicott Guardian; each page says which roles may use it. Shows no
 //! clinical content. Every view is itself recorded. Source: the screen design, section 11.
 
+mod audit;
 pub mod choices;
 mod disclosures;
 pub mod extracts;
@@ -14,8 +15,10 @@ mod orders;
 mod pack;
 mod people;
 mod replay;
+mod reports;
 mod review;
 mod settings;
+mod staff_user;
 mod words;
 
 use axum::Router;
@@ -45,6 +48,16 @@ pub fn router() -> Router<Shared> {
         .route("/ig/review.csv", get(review::file))
         .route("/ig/review/close", post(review::close))
         .route("/ig/review/{number}", get(review::one).post(review::decide))
+        .route("/ig/audit", get(audit::search).post(audit::about))
+        .route("/ig/audit.csv", get(audit::file))
+        .route("/ig/audit.pdf", get(audit::document))
+        .route("/ig/people/{id}/access-report", get(audit::report))
+        .route(
+            "/ig/staff/{id}",
+            get(staff_user::show).post(staff_user::access),
+        )
+        .route("/ig/reports", get(reports::show))
+        .route("/ig/reports/{table}", get(reports::file))
         .route("/ig/disclosures", get(disclosures::list))
         .route("/ig/disclosures.csv", get(disclosures::file))
         .route(
@@ -79,6 +92,7 @@ struct Place {
 const PLACES: &[(&str, &str, &str, guard::Roles)] = &[
     ("ig-home", "Home", "/ig", guard::CASES),
     ("ig-review", "Access review", "/ig/review", guard::CASES),
+    ("ig-audit", "Audit search", "/ig/audit", guard::CASES),
     ("ig-choices", "Choices", "/ig/choices", choices::ROLES),
     (
         "ig-disclosures",
@@ -102,6 +116,7 @@ const PLACES: &[(&str, &str, &str, guard::Roles)] = &[
     ),
     ("ig-replay", "Past pages", "/ig/replay", guard::CASES),
     ("ig-orders", "Leaflet orders", "/ig/orders", guard::CASES),
+    ("ig-reports", "Reports", "/ig/reports", guard::CASES),
 ];
 
 fn places(session: &Session) -> Vec<Place> {

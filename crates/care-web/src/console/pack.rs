@@ -42,7 +42,7 @@ pub(super) fn as_pdf(
         ""
     };
     pdf(
-        "disclosure.typ",
+        "report.typ",
         &json!({
             "title": "Disclosure from Connect Care", "reference": case.reference,
             "date": When::moment(now).short, "about": lines, "notice": notice,

@@ -473,7 +473,7 @@ async fn draw_one(
         happened => When::moment(happened_at(case)),
         due => case.due_at.map(When::day),
         age => age(case.opened_at, now),
-        staff => page.user.as_ref().map(|user| user.id.clone()),
+        staff => page.user.as_ref().map(|user| super::staff_user::encoded(&user.id)),
         kept => !done.is_empty(),
     };
     draw_form(

@@ -17,6 +17,7 @@ mod cast;
 mod choices;
 mod claims;
 mod cli;
+mod console;
 mod directory;
 mod external;
 mod feeds;

@@ -16,6 +16,7 @@ use crate::casework::{
     Case, CaseChange, CaseEvent, CaseFilter, Casework, CaseworkError, NewCase, changing,
 };
 use crate::disclosure::exceptional::{Mandate, Pack, Scope, ScopeCounts};
+use crate::disclosure::looks::Given;
 use crate::disclosure::{Disclosure, DisclosureError};
 use crate::record::Inner;
 use crate::store::{Change, StoreError};
@@ -441,22 +442,24 @@ impl Exceptional {
         let told: Told =
             serde_json::from_value(case.detail["decision"]["told"].clone()).unwrap_or_default();
         let (request, _) = plan_of(&case);
-        let words = format!("case {}, given to: {}", case.reference, request.asker);
+        let given = Given {
+            to: asker_in_words(&request.asker).to_owned(),
+            reference: case.reference.clone(),
+            why: if mandate.by_law {
+                "The law asked for it, and a Caldicott Guardian decided it.".to_owned()
+            } else {
+                "It was needed to keep people safe, and a Caldicott Guardian decided it.".to_owned()
+            },
+        };
         let until = told.review_on.parse().ok().and_then(day_begins);
         let held_back = until
             .filter(|_| !told.tell)
             .map(|until| (until, told.reason.as_str()));
         let finish =
             |entry: &Entry, pack: &Pack| Ok(released(&case, version, caller, release, entry, pack));
-        let done = self.door().exceptional_pack(
-            caller,
-            person,
-            &mandate,
-            &scope,
-            finish,
-            (&case.reference, &words),
-            held_back,
-        );
+        let done = self
+            .door()
+            .exceptional_pack(caller, person, &mandate, &scope, finish, &given, held_back);
         let pack = done.map_err(|error| self.explained(error))?.into_inner();
         Ok((self.cases().held(number)?, pack))
     }
@@ -495,6 +498,18 @@ impl Exceptional {
             ..CaseChange::default()
         };
         Ok(self.cases().change(caller, number, version, change)?)
+    }
+}
+
+/// Who asked, for the person: an organisation, never a name.
+fn asker_in_words(code: &str) -> &'static str {
+    match code {
+        "police" => "The police",
+        "court" => "A court",
+        "ukhsa" => "The UK Health Security Agency",
+        "regulator" => "A regulator",
+        "coroner" => "A coroner",
+        _ => "Somebody outside your care",
     }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::asking::Asked;
 use super::fhir::item_name;
 use super::gather::Gathered;
+use super::looks::Given;
 use super::{Answer, Disclosed, Disclosure, DisclosureError, decided_entry};
 use crate::caller::Caller;
 use crate::store::{Change, StoredBody};
@@ -134,16 +135,15 @@ impl Disclosure {
         mandate: &Mandate,
         scope: &Scope,
         finish: impl FnOnce(&Entry, &Pack) -> Answer<Vec<Change>>,
-        name: (&str, &str),
+        given: &Given,
         held_back: Option<(Timestamp, &str)>,
     ) -> Answer<Disclosed<Pack>> {
         let gathered = self.mandated(caller, person, mandate, scope)?;
-        let mut entry = decided_entry(self.now(), Act::Print, caller, &gathered);
+        let mut entry = decided_entry(self.now(), Act::Disclose, caller, &gathered);
         entry.trace.push(self.recorded(&gathered));
-        entry.page = "disclosure pack".to_owned();
-        let (reference, detail) = name;
-        entry.visit = format!("disclosure {reference}");
-        entry.detail = detail.to_owned();
+        let categories = gathered.decision.visible_categories();
+        entry = given.entry(entry, "disclosure", gathered.person, categories);
+        entry.visit = format!("disclosure-{}", given.reference);
         let Some(view) = gathered.decision.view() else {
             return Err(self.refuse(&gathered, entry));
         };

@@ -16,7 +16,7 @@ pub(crate) mod gather;
 mod handles;
 mod holds;
 mod log_review;
-mod looks;
+pub(crate) mod looks;
 mod marks;
 mod not_opened;
 mod own;

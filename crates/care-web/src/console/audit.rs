@@ -42,12 +42,13 @@ pub(super) struct Wanted {
 }
 
 /// The kinds of act that can be asked for.
-const KINDS: [(&str, &str); 9] = [
+const KINDS: [(&str, &str); 10] = [
     ("", "All"),
     ("view", "View"),
     ("search", "Search"),
     ("print", "Print"),
     ("api", "API"),
+    ("extract", "Extract"),
     ("choice", "Choice"),
     ("sign-in", "Sign-in"),
     ("admin", "Admin"),
@@ -60,6 +61,7 @@ fn acts(kind: &str) -> Vec<Act> {
         "search" => vec![Act::Find, Act::Search],
         "print" => vec![Act::Print],
         "api" => vec![Act::ApiRead],
+        "extract" => vec![Act::Release, Act::Disclose],
         "choice" => vec![Act::Choice],
         "sign-in" => vec![Act::SignIn, Act::SignOut],
         "admin" => vec![Act::Admin, Act::Worklist, Act::Identity],
@@ -141,6 +143,8 @@ pub(super) fn act_title(act: Act) -> &'static str {
         Act::Choice => "Recorded a choice",
         Act::Worklist => "Worked on a case",
         Act::Admin => "Administration",
+        Act::Disclose => "Disclosed",
+        Act::Release => "Released an extract",
     }
 }
 
@@ -166,7 +170,10 @@ fn user(entry: &Entry) -> String {
 }
 
 fn what(entry: &Entry) -> String {
-    let page = Section::from_code(&entry.page).map_or(entry.page.as_str(), Section::title);
+    let page = match Section::from_code(&entry.page) {
+        Some(section) => section.title(),
+        None => &entry.page,
+    };
     let refused = match entry.outcome {
         Outcome::Success => "",
         Outcome::Denied => " (refused)",

@@ -198,11 +198,14 @@ fn opened(state: &Shared, figures: &Figures) -> Vec<Vec<String>> {
         .iter()
         .map(|(key, count)| {
             let (organisation, role) = key;
-            let role = Role::from_code(role).map_or(role.as_str(), Role::title);
+            let role = match Role::from_code(role) {
+                Some(known) => known.title().to_owned(),
+                None => role.clone(),
+            };
             let urgent = figures.emergencies.get(key).copied().unwrap_or_default();
             vec![
                 name(organisation),
-                role.to_owned(),
+                role,
                 count.to_string(),
                 urgent.to_string(),
             ]

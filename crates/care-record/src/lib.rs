@@ -79,8 +79,8 @@ pub use release::{
     Sealed, SealedFile, Step, Verified, VerifyFinding, VerifyRelease, verify as verify_release,
 };
 pub use reviews::{
-    Action, Asked, Bulk, Evidence, Figures, Minute, ReviewPage, ReviewRow, Reviews, ReviewsError,
-    StaffMember,
+    Action, Asked, Bulk, Evidence, LookFigures, Minute, ReviewPage, ReviewRow, Reviews,
+    ReviewsError, StaffMember,
 };
 pub use service_log::{ServiceChange, ServiceLog, ServiceLogError, ServiceState};
 pub use sessions::{SessionError, SessionRecord, Sessions};

@@ -1,4 +1,4 @@
-//! Figures about looks for the reports: counted from the log, naming nobody.
+//! LookFigures about looks for the reports: counted from the log, naming nobody.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const AT_MOST: usize = 400_000;
 
 /// What was counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct LookFigures {
     /// Records opened, by organisation code and role code.
     pub opened: BTreeMap<(String, String), u64>,
     /// Of these, in an emergency.
@@ -26,7 +26,7 @@ pub struct Figures {
     pub counted_from: Option<Timestamp>,
 }
 
-impl Figures {
+impl LookFigures {
     /// Emergencies for each thousand records opened; `None` where nothing was opened.
     pub fn emergencies_per_thousand(&self) -> Option<f64> {
         let opened: u64 = self.opened.values().sum();
@@ -62,7 +62,12 @@ impl Figures {
 
 impl Reviews {
     /// Counts from one moment until another. The counting is an entry.
-    pub fn figures(&self, caller: &Caller, from: Timestamp, until: Timestamp) -> Answer<Figures> {
+    pub fn figures(
+        &self,
+        caller: &Caller,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Answer<LookFigures> {
         let mut told = Entry::new(self.now(), Act::Worklist, Outcome::Success, &caller.user.id);
         told.who_name.clone_from(&caller.user.name);
         told.role = caller.user.role.code().to_owned();
@@ -72,7 +77,7 @@ impl Reviews {
             entry: told,
             more_entries: Vec::new(),
         })?;
-        let mut figures = Figures::default();
+        let mut figures = LookFigures::default();
         let (mut before, mut read) = (None, 0);
         loop {
             let page = self

@@ -22,7 +22,7 @@ use care_core::vocabulary::{Demographics, NhsNumber, OdsCode, PersonId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-pub use figures::Figures;
+pub use figures::LookFigures;
 pub use staff::StaffMember;
 
 use crate::caller::Caller;

@@ -4,7 +4,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use care_core::review::Kind;
 use care_core::vocabulary::{OdsCode, Role};
-use care_record::{CaseFilter, Figures, Sort};
+use care_record::{CaseFilter, LookFigures, Sort};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -186,7 +186,7 @@ async fn tables(
     Ok((tables, month, rate))
 }
 
-fn opened(state: &Shared, figures: &Figures) -> Vec<Vec<String>> {
+fn opened(state: &Shared, figures: &LookFigures) -> Vec<Vec<String>> {
     let name = |code: &str| {
         OdsCode::parse(code)
             .ok()

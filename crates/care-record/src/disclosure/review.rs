@@ -8,6 +8,7 @@ use care_core::review::{Kind, kind_of_flags};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use super::who_looked::FACTS;
 use super::{Answer, Disclosure};
 use crate::casework::{self, NewCase};
 use crate::store::Change;
@@ -70,12 +71,25 @@ fn explanation(entry: &Entry, kind: Kind) -> String {
     }
 }
 
+/// What the user said; a system states it among the facts of its decision.
+fn reason_given(entry: &Entry) -> String {
+    if !entry.detail.is_empty() {
+        return entry.detail.clone();
+    }
+    let facts = entry.trace.iter().find_map(|line| line.strip_prefix(FACTS));
+    let facts: Option<Value> = facts.and_then(|facts| serde_json::from_str(facts).ok());
+    let said = facts
+        .as_ref()
+        .and_then(|facts| facts.pointer("/break_glass/reason"));
+    said.and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
 /// What a case of review holds of the look it is about. No clinical content: an entry has none.
 pub(crate) fn detail(entry: &Entry, rules: &[&str], why: &str) -> Value {
     json!({
         "who": entry.who, "name": entry.who_name, "role": entry.role,
         "organisation": entry.organisation, "visit": entry.visit, "at": entry.at.to_string(),
-        "purpose": entry.purpose, "flags": entry.flags, "reason given": entry.detail,
+        "purpose": entry.purpose, "flags": entry.flags, "reason given": reason_given(entry),
         "rules": rules, "why": why,
     })
 }

@@ -104,12 +104,9 @@ async fn nobody_reviews_herself(demo: &Demo) {
             10 => continue,
             other => other,
         };
-        let system = "https%3A%2F%2Ffhir.nhs.uk%2FId%2Fnhs-number%7C";
-        let url = format!(
-            "{}/fhir/R4/Patient?identifier={system}{digits}{check}",
-            demo.base
-        );
-        http.get(url)
+        let url = format!("{}/fhir/R4/Patient/_search", demo.base);
+        http.post(url)
+            .form(&[("identifier", format!("{digits}{check}"))])
             .bearer_auth(&token)
             .send()
             .await

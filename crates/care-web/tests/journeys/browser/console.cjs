@@ -63,7 +63,7 @@ async function main () {
     await visit('/ig', 'ig home')
     await visit('/ig/review', 'ig review')
     await visit('/ig/review?kind=self-reported', 'ig review without rows')
-    await page.goto(care + '/ig/review?kind=emergency-access')
+    await page.goto(care + '/ig/review?kind=flags')
     const one = await page.getAttribute('a[href^="/ig/review/"]', 'href')
     await visit(one, 'ig one review')
     await visit('/ig/audit', 'ig audit')

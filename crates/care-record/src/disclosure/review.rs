@@ -73,6 +73,11 @@ fn explanation(entry: &Entry, kind: Kind) -> String {
 
 /// What the user said; a system states it among the facts of its decision.
 fn reason_given(entry: &Entry) -> String {
+    if entry.act == Act::Disclose {
+        let given: Option<Value> = serde_json::from_str(&entry.detail).ok();
+        let why = given.as_ref().and_then(|given| given["why"].as_str());
+        return why.unwrap_or_default().to_owned();
+    }
     if !entry.detail.is_empty() {
         return entry.detail.clone();
     }

@@ -374,7 +374,8 @@ async fn draw_one(
     };
     let stands = shown! {
         reference => case.reference,
-        version => case.version,
+        case_version => case.version,
+        released => case.detail["release"]["at"].as_str().and_then(|at| at.parse().ok()).map(When::moment),
         step => case.state,
         state => state_title(&case.state),
         decision => case.detail.get("decision"),

@@ -459,7 +459,7 @@ async fn draw_one(
         organisation => page.organisation,
         more => page.more_minutes,
         reference => case.reference,
-        version => case.version,
+        case_version => case.version,
         state => state_title(&case.state),
         closed => case.is_closed(),
         why => case.text("why"),

@@ -2,11 +2,12 @@
 # test   every test: rules, record, journeys, accessibility
 # check  format, lints, one-way imports, licences
 # bench  performance figures
+# promises  what is promised of safety and privacy, script by script; about half an hour
 #
 # Needs a Rust toolchain, make, a C compiler and Node.js with npm. Each target installs the rest of
 # what it needs.
 
-.PHONY: demo test check bench front-end test-tools
+.PHONY: demo test check bench promises front-end test-tools
 
 demo: front-end
 	cargo run --release --package care-web --bin connect-care -- demo $(ARGS)
@@ -25,6 +26,10 @@ check: front-end
 
 bench: front-end
 	bash bench/run.sh $(ARGS)
+
+promises: front-end test-tools
+	for script in bench/promises/*.sh; do echo "== $$script"; bash $$script || failed="$$failed $$script"; done; \
+	  test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 front-end: node_modules/.package-lock.json
 

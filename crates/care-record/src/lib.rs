@@ -24,6 +24,7 @@ mod proxies;
 mod record;
 mod release;
 mod reviews;
+mod seals;
 mod service_log;
 mod sessions;
 mod staff;
@@ -82,6 +83,7 @@ pub use reviews::{
     Action, Asked, Bulk, Evidence, LookFigures, Minute, ReviewPage, ReviewRow, Reviews,
     ReviewsError, StaffMember,
 };
+pub use seals::{SealedItem, Seals};
 pub use service_log::{ServiceChange, ServiceLog, ServiceLogError, ServiceState};
 pub use sessions::{SessionError, SessionRecord, Sessions};
 pub use staff::{

@@ -375,6 +375,11 @@ impl Record {
         crate::Figures::new(self.inner.store.clone())
     }
 
+    /// What is sealed, for those who keep an eye on seals.
+    pub fn seals(&self) -> crate::Seals {
+        crate::Seals::new(self.inner.clone())
+    }
+
     /// Orders of leaflets and forms.
     pub fn orders(&self) -> crate::Orders {
         crate::Orders::new(self.inner.store.clone(), self.inner.clock.clone())

@@ -278,6 +278,14 @@ impl DetailsQuery {
     }
 }
 
+/// A sealed item, without content.
+#[derive(Debug, Clone)]
+pub(crate) struct SealedRow {
+    pub person: PersonId,
+    pub sensitivity: Sensitivity,
+    pub header: Header,
+}
+
 /// When a source last sent anything.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceActivity {

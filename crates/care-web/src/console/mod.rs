@@ -17,6 +17,7 @@ mod people;
 mod replay;
 mod reports;
 mod review;
+mod seals;
 mod settings;
 mod staff_user;
 mod words;
@@ -56,6 +57,8 @@ pub fn router() -> Router<Shared> {
             "/ig/staff/{id}",
             get(staff_user::show).post(staff_user::access),
         )
+        .route("/ig/seals", get(seals::show))
+        .route("/ig/seals.csv", get(seals::file))
         .route("/ig/reports", get(reports::show))
         .route("/ig/reports/{table}", get(reports::file))
         .route("/ig/disclosures", get(disclosures::list))
@@ -115,6 +118,7 @@ const PLACES: &[(&str, &str, &str, guard::Roles)] = &[
         opt_out::ROLES,
     ),
     ("ig-replay", "Past pages", "/ig/replay", guard::CASES),
+    ("ig-seals", "Seals", "/ig/seals", guard::CASES),
     ("ig-orders", "Leaflet orders", "/ig/orders", guard::CASES),
     ("ig-reports", "Reports", "/ig/reports", guard::CASES),
 ];

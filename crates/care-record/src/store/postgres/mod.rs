@@ -49,8 +49,8 @@ use super::filter::Filter;
 use super::prepare::{part, prepare, shared_part};
 use super::{
     CaseEventRow, CaseQuery, CaseRow, CaseTally, Commit, Committed, DeliveryRow, DetailsQuery,
-    IdentifierRow, PersonRow, SourceActivity, Store, StoreError, StoreHealth, StoredBody,
-    WorklistRow,
+    IdentifierRow, PersonRow, SealedRow, SourceActivity, Store, StoreError, StoreHealth,
+    StoredBody, WorklistRow,
 };
 
 /// Threads that carry bytes between the connections and the server.
@@ -246,6 +246,14 @@ impl Store for PostgresStore {
     ) -> Result<Vec<(u64, Option<Timestamp>)>, StoreError> {
         let parts = self.parts(person);
         self.read(|link| read_cohorts::codes_held(link, &parts, codes))
+    }
+
+    fn sealed(&self, offset: u32, limit: u32) -> Result<Vec<SealedRow>, StoreError> {
+        self.read(|link| read_cohorts::sealed(link, offset, limit))
+    }
+
+    fn sealed_tally(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        self.read(read_cohorts::sealed_tally)
     }
 
     fn whole(&self, person: PersonId, view: &View) -> Result<Vec<StoredBody>, StoreError> {

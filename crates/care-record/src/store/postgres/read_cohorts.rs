@@ -1,4 +1,4 @@
-//! Reads for releases: who there is, which codes are held, and one person's permitted items whole.
+//! Reads across people: who there is, which codes are held, one person's permitted items whole, and seals.
 
 use care_core::vocabulary::PersonId;
 use jiff::Timestamp;
@@ -9,8 +9,8 @@ use super::row::{get, stored_body};
 use super::sql;
 use crate::store::body::Codec;
 use crate::store::filter::Filter;
-use crate::store::row::moment;
-use crate::store::{StoreError, StoredBody};
+use crate::store::row::{ItemRow, moment};
+use crate::store::{SealedRow, StoreError, StoredBody};
 
 type Read<T> = Result<T, ReadError>;
 
@@ -62,4 +62,26 @@ pub(super) fn whole(
     // As they lie in the other engine.
     bodies.sort_by_key(|one| (one.header.resource_type.number(), one.header.item.0 as i64));
     Ok(bodies)
+}
+
+pub(super) fn sealed(link: &Link, offset: u32, limit: u32) -> Read<Vec<SealedRow>> {
+    let rows = link.query(sql::SEALED, &[&i64::from(offset), &i64::from(limit)])?;
+    let sealed = rows.iter().map(|row| {
+        let columns = ItemRow::of(row)?;
+        Ok(SealedRow {
+            person: columns.person(),
+            sensitivity: columns.protection()?,
+            header: columns.header()?,
+        })
+    });
+    Ok(sealed.collect::<Result<_, StoreError>>()?)
+}
+
+pub(super) fn sealed_tally(link: &Link) -> Read<(u64, Option<Timestamp>)> {
+    let rows = link.query(sql::SEALED_TALLY, &[])?;
+    let Some(row) = rows.first() else {
+        return Ok((0, None));
+    };
+    let oldest = get::<Option<i64>>(row, 1)?.map(moment).transpose()?;
+    Ok((get::<i64>(row, 0)? as u64, oldest))
 }

@@ -105,6 +105,8 @@ pub(super) const ACROSS_PEOPLE: &[&str] = &[
     "BY_FAMILY",
     "BY_SOUND",
     "PEOPLE_AFTER",
+    "SEALED",
+    "SEALED_TALLY",
     "JOINS",
     "SAMPLE_ITEMS",
     "SCRUB_ITEMS",
@@ -134,6 +136,12 @@ statements! {
     CODES_HELD = "SELECT i.code_key, max(i.clinical_at) FROM item AS i \
         WHERE i.person = ANY($1::bigint[]) AND i.code_key = ANY($2::bigint[]) \
         AND i.sensitivity = 0 AND (i.flags & 2) = 0 GROUP BY i.code_key";
+    SEALED = concat!(
+        "SELECT ", item_columns!(), " FROM item AS i WHERE i.sensitivity IN (2, 3) \
+         ORDER BY i.received_at DESC, i.person, i.kind, i.item \
+         LIMIT $2::bigint OFFSET $1::bigint"
+    );
+    SEALED_TALLY = "SELECT count(*), min(received_at) FROM item WHERE sensitivity IN (2, 3)";
     PEOPLE_AFTER = "SELECT person FROM person WHERE person > $1::bigint AND joined_into IS NULL \
         ORDER BY person LIMIT $2::bigint";
     HEADERS_OF = concat!(

@@ -40,8 +40,8 @@ use super::filter::Filter;
 use super::prepare;
 use super::{
     CaseEventRow, CaseQuery, CaseRow, CaseTally, Commit, Committed, DeliveryRow, DetailsQuery,
-    IdentifierRow, PersonRow, SourceActivity, Store, StoreError, StoreHealth, StoredBody,
-    WorklistRow,
+    IdentifierRow, PersonRow, SealedRow, SourceActivity, Store, StoreError, StoreHealth,
+    StoredBody, WorklistRow,
 };
 
 /// The database's name in the data directory.
@@ -253,6 +253,14 @@ impl Store for SqliteStore {
         codes: &[u64],
     ) -> Result<Vec<(u64, Option<Timestamp>)>, StoreError> {
         self.on_records(|c| read_cohorts::codes_held(c, person, codes))
+    }
+
+    fn sealed(&self, offset: u32, limit: u32) -> Result<Vec<SealedRow>, StoreError> {
+        self.on_records(|c| read_cohorts::sealed(c, offset, limit))
+    }
+
+    fn sealed_tally(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        self.on_records(read_cohorts::sealed_tally)
     }
 
     fn whole(&self, person: PersonId, view: &View) -> Result<Vec<StoredBody>, StoreError> {

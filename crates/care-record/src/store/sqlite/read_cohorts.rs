@@ -1,4 +1,4 @@
-//! Reads for releases: who there is, which codes are held, and one person's permitted items whole.
+//! Reads across people: who there is, which codes are held, one person's permitted items whole, and seals.
 
 use care_core::vocabulary::PersonId;
 use jiff::Timestamp;
@@ -7,10 +7,10 @@ use rusqlite::{Connection, params};
 use super::fault::reading;
 use super::prepare::part;
 use super::read_items::{collect, parts, permitted, stored_body};
-use super::row::{item_columns, moment};
+use super::row::{ItemRow, item_columns, moment};
 use crate::store::body::Codec;
 use crate::store::filter::Filter;
-use crate::store::{StoreError, StoredBody};
+use crate::store::{SealedRow, StoreError, StoredBody};
 
 pub(super) fn people_after(
     connection: &Connection,
@@ -84,4 +84,45 @@ pub(super) fn whole(
         ],
         |row| stored_body(row, codec),
     )
+}
+
+pub(super) fn sealed(
+    connection: &Connection,
+    offset: u32,
+    limit: u32,
+) -> Result<Vec<SealedRow>, StoreError> {
+    collect(
+        connection,
+        concat!(
+            "SELECT ",
+            item_columns!(),
+            " FROM item AS i WHERE i.sensitivity IN (2, 3) \
+             ORDER BY i.received_at DESC, i.person, i.kind, i.item LIMIT ?2 OFFSET ?1"
+        ),
+        params![offset, limit],
+        |row| {
+            let columns = ItemRow::read(row)?;
+            Ok(SealedRow {
+                person: columns.person(),
+                sensitivity: columns.protection()?,
+                header: columns.header()?,
+            })
+        },
+    )
+}
+
+pub(super) fn sealed_tally(
+    connection: &Connection,
+) -> Result<(u64, Option<Timestamp>), StoreError> {
+    let found = collect(
+        connection,
+        "SELECT count(*), min(received_at) FROM item WHERE sensitivity IN (2, 3)",
+        params![],
+        |row| {
+            let count: i64 = row.get(0).map_err(reading)?;
+            let oldest: Option<i64> = row.get(1).map_err(reading)?;
+            Ok((count as u64, oldest.map(moment).transpose()?))
+        },
+    )?;
+    Ok(found.into_iter().next().unwrap_or_default())
 }

@@ -83,7 +83,7 @@ pub use reviews::{
     Action, Asked, Bulk, Evidence, LookFigures, Minute, ReviewPage, ReviewRow, Reviews,
     ReviewsError, StaffMember,
 };
-pub use seals::{SealedItem, Seals};
+pub use seals::{Seal, Seals};
 pub use service_log::{ServiceChange, ServiceLog, ServiceLogError, ServiceState};
 pub use sessions::{SessionError, SessionRecord, Sessions};
 pub use staff::{

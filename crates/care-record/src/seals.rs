@@ -25,7 +25,7 @@ pub struct Seals {
 
 /// One sealed item.
 #[derive(Debug, Clone)]
-pub struct SealedItem {
+pub struct Seal {
     /// Whose.
     pub person: PersonId,
     /// Who that is; never where they are.
@@ -54,13 +54,13 @@ impl Seals {
         caller: &Caller,
         offset: u32,
         limit: u32,
-    ) -> Result<(Vec<SealedItem>, u64, Option<Timestamp>), ReviewsError> {
+    ) -> Result<(Vec<Seal>, u64, Option<Timestamp>), ReviewsError> {
         let (total, oldest) = self.inner.store.sealed_tally()?;
         let reviews = Reviews::new(self.inner.clone());
         let mut found = Vec::new();
         for row in self.inner.store.sealed(offset, limit)? {
             let since = row.header.received_at;
-            found.push(SealedItem {
+            found.push(Seal {
                 person: row.person,
                 who: reviews.who_is(row.person)?,
                 category: row.header.category,

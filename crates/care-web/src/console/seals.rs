@@ -5,7 +5,7 @@ use axum::response::Response;
 use care_core::access::in_plain_words;
 use care_core::sections::identity;
 use care_core::vocabulary::Sensitivity;
-use care_record::SealedItem;
+use care_record::Seal;
 
 use super::list::{Asked, Cell, Column, FILE, List, PAGE};
 use super::{allowed, draw_form, guard};
@@ -67,7 +67,7 @@ async fn listed(
         .nothing("Nothing is sealed."))
 }
 
-fn row(state: &Shared, item: &SealedItem, now: jiff::Timestamp) -> Vec<Cell> {
+fn row(state: &Shared, item: &Seal, now: jiff::Timestamp) -> Vec<Cell> {
     let who = item.who.as_ref().map_or_else(
         || "Not known by name".to_owned(),
         |known| {

@@ -50,10 +50,12 @@ fn in_browser(script: &str, arguments: &[&str], fewest: usize) {
 fn verify(release: &Path, key: &Path) -> (bool, String) {
     let (release, key) = (release.to_string_lossy(), key.to_string_lossy());
     let out = run(&["release", "verify", release.as_ref(), "--key", key.as_ref()]);
-    (
-        out.status.success(),
-        String::from_utf8_lossy(&out.stdout).into_owned(),
-    )
+    let told = format!(
+        "{}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    (out.status.success(), told)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,11 +79,11 @@ async fn jacob_is_absent_from_a_release_that_verifies_and_put_back_by_hand_he_is
 
     // Then: the certificate verifies, and Jacob's pseudonym is in no file.
     let release = kept.path().join("release");
-    let key = demo.data.path().join("release-key.public");
+    let key = demo.data.path().join("record/release-key.public");
     let (holds, told) = verify(&release, &key);
     assert!(holds && told.contains("The release holds"), "{told}");
-    let secret =
-        std::fs::read_to_string(demo.data.path().join("release-secret")).expect("the secret");
+    let secret = std::fs::read_to_string(demo.data.path().join("record/release-secret"))
+        .expect("the secret");
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(secret.trim())
         .expect("Base64");

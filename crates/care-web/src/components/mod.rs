@@ -67,6 +67,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "ig-person-report.html",
     "ig-staff.html",
     "ig-reports.html",
+    "ig-seals.html",
     "ig-disclosures.html",
     "ig-disclosure-new.html",
     "ig-disclosure.html",

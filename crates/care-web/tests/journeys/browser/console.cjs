@@ -77,6 +77,7 @@ async function main () {
     await page.waitForLoadState()
     await look(page, 'ig person report')
     await visit('/ig/staff/privacy-officer', 'ig staff user')
+    await visit('/ig/seals', 'ig seals')
     await visit('/ig/reports', 'ig reports')
     await visit('/ig/disclosures?state=all', 'ig disclosures')
     const disclosure = await page.getAttribute('a[href^="/ig/disclosures/"]:not([href$="new"])', 'href')

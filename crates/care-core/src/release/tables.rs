@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(texts(&first), ["20", "40"]);
         let again = protect(
             &table(&[("A", 0..20), ("B", 20..60)]),
-            &[first.family.clone()],
+            std::slice::from_ref(&first.family),
         );
         assert_eq!(
             texts(&again),
@@ -271,12 +271,12 @@ mod tests {
         );
         let one_less = protect(
             &table(&[("A", 0..19), ("B", 20..60)]),
-            &[first.family.clone()],
+            std::slice::from_ref(&first.family),
         );
         assert_eq!(texts(&one_less), ["*", "40"]);
         let twenty_more = protect(
             &table(&[("A", 0..20), ("B", 20..80)]),
-            &[first.family.clone()],
+            std::slice::from_ref(&first.family),
         );
         assert_eq!(texts(&twenty_more), ["20", "60"]);
         // The sum of both cells of the later table is the earlier cell but for one person.

@@ -47,6 +47,9 @@ pub(super) enum Moment {
     Remembered,
 }
 
+/// A sealed extract with its files: name and text.
+type PlanningFiles = (Extract, Vec<(String, String)>);
+
 impl Releases {
     /// Runs an approved extract, or one whose run was interrupted: checks everything again, writes the
     /// files and seals them.
@@ -368,7 +371,7 @@ impl Releases {
 
     /// The planning tables of the newest sealed extract for planning: the extract, and each table's name
     /// and text. Counts that were already made safe; nobody is in them.
-    pub fn planning(&self) -> Answer<Option<(Extract, Vec<(String, String)>)>> {
+    pub fn planning(&self) -> Answer<Option<PlanningFiles>> {
         let sealed = self
             .register()?
             .into_iter()

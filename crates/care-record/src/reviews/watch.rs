@@ -44,7 +44,7 @@ impl Watch {
                     if let Err(error) = follower.round() {
                         tracing::warn!(%error, "following the log failed; tried again in seconds");
                     }
-                    if round % RECONCILE_ROUNDS == 0
+                    if round.is_multiple_of(RECONCILE_ROUNDS)
                         && let Err(error) = reconcile::round(&*store, clock.now(), &settings)
                     {
                         tracing::warn!(%error, "overrides were not reconciled; tried again soon");

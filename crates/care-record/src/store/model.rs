@@ -94,6 +94,10 @@ pub(crate) enum Change {
     /// Opens a case.
     OpenCase(Box<OpenCase>),
     /// Changes a case.
+    #[allow(
+        clippy::enum_variant_names,
+        reason = "beside OpenCase: what is changed is the case"
+    )]
     ChangeCase(Box<ChangeCase>),
     /// Keeps a small value whose key was never used before, ended or not. Fails with
     /// [`StoreError::AlreadyKept`]: of many at once, one wins.

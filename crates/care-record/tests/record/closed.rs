@@ -349,7 +349,9 @@ fn many(
                     let (who, person, what) =
                         (at % 2, (at / 2) % PEOPLE.len(), (at / 8) % REQUESTS.len());
                     let caller = &readers(0)[who];
-                    let visit = visits.get(&(who, person)).filter(|_| (at / 16) % 2 == 0);
+                    let visit = visits
+                        .get(&(who, person))
+                        .filter(|_| (at / 16).is_multiple_of(2));
                     let (outcome, marks) = read(
                         door,
                         caller,

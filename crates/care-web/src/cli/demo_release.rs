@@ -9,9 +9,7 @@ use jiff::ToSpan as _;
 use crate::console::extracts::planning_counts;
 
 fn somebody(id: &str) -> Option<Caller> {
-    let user = care_synthetic::users()
-        .into_iter()
-        .find(|user| user.id == id)?;
+    let user = care_synthetic::users().iter().find(|user| user.id == id)?;
     Some(Caller {
         session: format!("demo {id}"),
         user: User {

@@ -335,7 +335,8 @@ async fn parts_kept_private_are_named_shown_before_and_hold_for_them_alone() {
     let mut maya = Browser::new(&demo);
     maya.sign_in("patient").await;
     let csrf = maya.get("/me/choices/who").await.field("csrf");
-    let steps: [(&str, Vec<(&str, &str)>, &str); 3] = [
+    type Step<'s> = (&'s str, Vec<(&'s str, &'s str)>, &'s str);
+    let steps: [Step<'_>; 3] = [
         ("who", vec![("answer", "me")], "/me/choices/what"),
         ("what", vec![("answer", "private")], "/me/choices/private"),
         ("private", vec![("blocked", "X9T01")], "/me/choices/talk"),

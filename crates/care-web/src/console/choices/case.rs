@@ -158,7 +158,7 @@ pub(super) async fn show(
             usual: Some(one) == usual,
         })
         .collect();
-    let second_is_me = !work.hands.iter().any(|one| *one == session.user.id);
+    let second_is_me = !work.hands.contains(&session.user.id);
     let due = worked.case.due_at.map(When::day);
     let overdue = worked.case.due_at.is_some_and(|at| at < now) && !worked.case.is_closed();
     let papers: Vec<(String, String, String, String)> = work
@@ -383,7 +383,7 @@ pub(super) async fn second(
 ) -> Result<Response, Problem> {
     allowed(&session, super::ROLES)?;
     let worked = open(&state, &session, &number).await?;
-    if worked.work.hands.iter().any(|one| *one == session.user.id) {
+    if worked.work.hands.contains(&session.user.id) {
         return Err(Problem::forbidden(
             "A second person must check this",
             "You worked on this case yourself. Ask a colleague to open it and check it.",

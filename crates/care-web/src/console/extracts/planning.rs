@@ -65,7 +65,7 @@ fn title_of(column: &str) -> String {
 
 /// Reads a table of counts as the release wrote it, and sums what is shown by its first column.
 fn panel(name: &str, text: &str, organisations: &BTreeMap<String, String>) -> Option<Panel> {
-    let mut lines = text.lines().map(|line| cells(line));
+    let mut lines = text.lines().map(cells);
     let columns = lines.next()?;
     let mut rows: Vec<Vec<String>> = lines.filter(|row| row.len() == columns.len()).collect();
     if columns.first().is_some_and(|it| it == "practice") {

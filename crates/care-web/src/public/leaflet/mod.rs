@@ -191,8 +191,11 @@ struct Claim {
 #[derive(Debug, Default)]
 pub struct Leaflets {
     all: Vec<Leaflet>,
-    printed: Mutex<HashMap<(String, bool), Arc<Vec<u8>>>>,
+    printed: Mutex<Printed>,
 }
+
+/// PDFs that were made, by language and whether the print is large.
+type Printed = HashMap<(String, bool), Arc<Vec<u8>>>;
 
 impl Leaflets {
     /// The leaflets the program carries, each replaced by the file of the same name in `folder` where

@@ -58,7 +58,10 @@ impl Seals {
         let (total, oldest) = self.inner.store.sealed_tally()?;
         let reviews = Reviews::new(self.inner.clone());
         let mut found = Vec::new();
-        for row in self.inner.store.sealed(offset, limit)? {
+        // Seals are few; the newest up to this page are read, and the pages before it passed over.
+        let upto = offset.saturating_add(limit);
+        let rows = self.inner.store.sealed(upto)?;
+        for row in rows.into_iter().skip(offset as usize) {
             let since = row.header.received_at;
             found.push(Seal {
                 person: row.person,

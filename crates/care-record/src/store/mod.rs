@@ -144,8 +144,8 @@ pub(crate) trait Store: Send + Sync {
         codes: &[u64],
     ) -> Result<Vec<(u64, Option<Timestamp>)>, StoreError>;
 
-    /// Sealed items of everybody, newest first, after so many: what kind and from whom, never content.
-    fn sealed(&self, offset: u32, limit: u32) -> Result<Vec<SealedRow>, StoreError>;
+    /// The newest sealed items of everybody, newest first: what kind and from whom, never content.
+    fn sealed(&self, limit: u32) -> Result<Vec<SealedRow>, StoreError>;
 
     /// How many sealed items there are, and when the oldest came.
     fn sealed_tally(&self) -> Result<(u64, Option<Timestamp>), StoreError>;

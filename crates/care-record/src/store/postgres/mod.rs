@@ -248,8 +248,8 @@ impl Store for PostgresStore {
         self.read(|link| read_cohorts::codes_held(link, &parts, codes))
     }
 
-    fn sealed(&self, offset: u32, limit: u32) -> Result<Vec<SealedRow>, StoreError> {
-        self.read(|link| read_cohorts::sealed(link, offset, limit))
+    fn sealed(&self, limit: u32) -> Result<Vec<SealedRow>, StoreError> {
+        self.read(|link| read_cohorts::sealed(link, limit))
     }
 
     fn sealed_tally(&self) -> Result<(u64, Option<Timestamp>), StoreError> {

@@ -64,8 +64,8 @@ pub(super) fn whole(
     Ok(bodies)
 }
 
-pub(super) fn sealed(link: &Link, offset: u32, limit: u32) -> Read<Vec<SealedRow>> {
-    let rows = link.query(sql::SEALED, &[&i64::from(offset), &i64::from(limit)])?;
+pub(super) fn sealed(link: &Link, limit: u32) -> Read<Vec<SealedRow>> {
+    let rows = link.query(sql::SEALED, &[&i64::from(limit)])?;
     let sealed = rows.iter().map(|row| {
         let columns = ItemRow::of(row)?;
         Ok(SealedRow {

@@ -139,7 +139,7 @@ statements! {
     SEALED = concat!(
         "SELECT ", item_columns!(), " FROM item AS i WHERE i.sensitivity IN (2, 3) \
          ORDER BY i.received_at DESC, i.person, i.kind, i.item \
-         LIMIT $2::bigint OFFSET $1::bigint"
+         LIMIT $1::bigint"
     );
     SEALED_TALLY = "SELECT count(*), min(received_at) FROM item WHERE sensitivity IN (2, 3)";
     PEOPLE_AFTER = "SELECT person FROM person WHERE person > $1::bigint AND joined_into IS NULL \

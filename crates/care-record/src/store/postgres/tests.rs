@@ -127,7 +127,13 @@ fn a_server_that_dies_and_comes_back_loses_nothing_and_repeats_nothing() {
                     let text = format!("{thread}/{round}");
                     let item = put(1 + thread, round, minute, &text);
                     if let Ok(done) = store.commit(commit_of(vec![Change::Item(item)])) {
-                        assert_eq!(done.items, [Put::Created { version: 1 }], "{text}");
+                        // A commit whose answer the dying server swallowed is tried again, and
+                        // finds its own item: held once, under its one version.
+                        let once = matches!(
+                            done.items[..],
+                            [Put::Created { version: 1 } | Put::Unchanged { version: 1 }]
+                        );
+                        assert!(once, "{text}: {:?}", done.items);
                         kept.push(round);
                     } else {
                         std::thread::sleep(std::time::Duration::from_millis(20));

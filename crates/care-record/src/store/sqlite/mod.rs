@@ -255,8 +255,8 @@ impl Store for SqliteStore {
         self.on_records(|c| read_cohorts::codes_held(c, person, codes))
     }
 
-    fn sealed(&self, offset: u32, limit: u32) -> Result<Vec<SealedRow>, StoreError> {
-        self.on_records(|c| read_cohorts::sealed(c, offset, limit))
+    fn sealed(&self, limit: u32) -> Result<Vec<SealedRow>, StoreError> {
+        self.on_records(|c| read_cohorts::sealed(c, limit))
     }
 
     fn sealed_tally(&self) -> Result<(u64, Option<Timestamp>), StoreError> {

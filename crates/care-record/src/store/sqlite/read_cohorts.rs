@@ -86,20 +86,16 @@ pub(super) fn whole(
     )
 }
 
-pub(super) fn sealed(
-    connection: &Connection,
-    offset: u32,
-    limit: u32,
-) -> Result<Vec<SealedRow>, StoreError> {
+pub(super) fn sealed(connection: &Connection, limit: u32) -> Result<Vec<SealedRow>, StoreError> {
     collect(
         connection,
         concat!(
             "SELECT ",
             item_columns!(),
             " FROM item AS i WHERE i.sensitivity IN (2, 3) \
-             ORDER BY i.received_at DESC, i.person, i.kind, i.item LIMIT ?2 OFFSET ?1"
+             ORDER BY i.received_at DESC, i.person, i.kind, i.item LIMIT ?1"
         ),
-        params![offset, limit],
+        params![limit],
         |row| {
             let columns = ItemRow::read(row)?;
             Ok(SealedRow {

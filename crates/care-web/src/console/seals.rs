@@ -85,7 +85,8 @@ fn row(state: &Shared, item: &Seal, now: jiff::Timestamp) -> Vec<Cell> {
     );
     vec![
         Cell::link(who, format!("/ig/people/{}/access-report", item.person)),
-        Cell::text(in_plain_words(item.category)),
+        // The words are those told to the person; staff read them without "your".
+        Cell::text(in_plain_words(item.category).trim_start_matches("your ")),
         Cell::text(how),
         Cell::text(source),
         Cell::day(Some(item.since), ""),

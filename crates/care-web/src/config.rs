@@ -523,7 +523,7 @@ fn acrs() -> Vec<String> {
     vec!["AAL3_ANY".into(), "AAL2_OR_AAL3_ANY".into()]
 }
 fn client_scopes() -> Vec<String> {
-    vec!["system/*.cu".into()]
+    vec!["system/*.cruds".into()]
 }
 
 /// The national job roles of the access model 8.1, at the kinds of organisation that tell them apart.

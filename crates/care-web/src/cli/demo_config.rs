@@ -210,7 +210,7 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
             id: id.to_owned(),
             organisation: ods.to_owned(),
             keys_file: keys.join(format!("{id}.jwks.json")),
-            scopes: vec!["system/*.cu".to_owned()],
+            scopes: vec!["system/*.cruds".to_owned()],
         })
         .collect();
     Ok(config)

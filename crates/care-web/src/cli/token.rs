@@ -15,13 +15,16 @@ use crate::signin::tokens::{AccessClaims, PersonClaims, audience};
 
 /// A bearer token for the FHIR API of the demonstration; good for one hour.
 #[derive(Args)]
-#[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care token --as district-nurse --person 9990000018 --permission given\n  connect-care token --as ed-doctor --person 9990000034 --permission unable --break-glass best_interest --because \"unconscious in the emergency department\"\n")]
+#[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care token --as district-nurse --person 9990000018 --permission given\n  connect-care token --as feed-hospital\n  connect-care token --as ed-doctor --person 9990000034 --permission unable --break-glass best_interest --because \"unconscious in the emergency department\"\n")]
 pub struct TokenArgs {
     #[command(flatten)]
     who: Asking,
     /// The data directory of the demonstration
     #[arg(long, value_name = "DIR", default_value = "./demo-data")]
     data: PathBuf,
+    /// SMART scopes, separated by spaces; left out, all a person or a feed may have
+    #[arg(long, value_name = "SCOPES")]
+    scope: Option<String>,
     /// Write the token with what it says as JSON
     #[arg(long)]
     json: bool,
@@ -30,7 +33,7 @@ pub struct TokenArgs {
 /// Who asks, about whom, and on what grounds.
 #[derive(Args)]
 pub struct Asking {
-    /// User id of the demonstration
+    /// User id of the demonstration, or the id of a feed
     #[arg(long = "as", value_name = "USER")]
     user: String,
     /// The one person the token is good for
@@ -99,7 +102,12 @@ impl Asking {
             .iter()
             .find(|user| user.id == self.user)
             .ok_or_else(|| {
-                let known: Vec<&str> = care_synthetic::users().iter().map(|user| user.id).collect();
+                let feeds = demo_config::feeds().map(|(id, _)| id);
+                let known: Vec<&str> = care_synthetic::users()
+                    .iter()
+                    .map(|user| user.id)
+                    .chain(feeds)
+                    .collect();
                 Usage(format!(
                     "nobody here has the user id {}; choose one of: {}",
                     self.user,
@@ -165,7 +173,12 @@ fn usual_purpose(role: Role) -> Purpose {
 
 /// Does it.
 pub fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
-    let person = args.who.claims()?;
+    let is_feed = demo_config::feeds().any(|(id, _)| id == args.who.user);
+    let (person, usual_scope) = if is_feed {
+        (None, "system/*.cruds")
+    } else {
+        (Some(args.who.claims()?), "user/*.rs")
+    };
     let config = demo_config::existing(&args.data, demo::DEFAULT_PORT, demo::DEFAULT_MLLP_PORT)?;
     let path = config.tokens.signing_key_file.clone().unwrap_or_default();
     if !path.exists() {
@@ -181,12 +194,12 @@ pub fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
         iss: config.server.base_url.clone(),
         aud: audience(&config),
         sub: args.who.user.clone(),
-        scope: "user/*.rs".to_owned(),
+        scope: args.scope.unwrap_or_else(|| usual_scope.to_owned()),
         iat: now,
         exp: now + 3600,
         jti: crate::signin::random_text()
             .map_err(|_| anyhow::anyhow!("the machine gave no random numbers"))?,
-        person: Some(person),
+        person,
     };
     let token = key.sign("at+jwt", &claims)?;
     if args.json {

@@ -5,10 +5,12 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use care_core::fhir::ResourceType;
 use care_record::{DeliveryOutcome as Outcome, FhirDelivery, FhirFormat, FhirMethod};
 
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::Bearer;
+use crate::signin::scopes::{Allowed, Interaction};
 use crate::state::Shared;
 
 /// `POST /fhir/R4`.
@@ -59,10 +61,11 @@ async fn receive(
     method: FhirMethod,
     path: String,
 ) -> Result<Response, ApiProblem> {
+    let may_send = may_send(&who, method, &path);
     let Bearer::System {
         client,
         organisation,
-        scope,
+        ..
     } = who
     else {
         return Err(Problem::forbidden(
@@ -71,10 +74,10 @@ async fn receive(
         )
         .into());
     };
-    if !scope.split(' ').any(|one| one == "system/*.cu") {
+    if !may_send {
         return Err(Problem::forbidden(
             "The token does not allow this",
-            "Ask for the scope system/*.cu.",
+            "Ask for the scope system/*.cu, or for one of the type that is sent.",
         )
         .into());
     }
@@ -118,6 +121,21 @@ async fn receive(
             .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     Ok(response)
+}
+
+/// What the scopes must hold: for a Bundle both ways of writing on every type, else the one on its type.
+fn may_send(who: &Bearer, method: FhirMethod, path: &str) -> bool {
+    let interaction = match method {
+        FhirMethod::Post => Interaction::Create,
+        FhirMethod::Put => Interaction::Update,
+    };
+    let kind = path.split('/').next().unwrap_or_default();
+    match ResourceType::from_name(kind) {
+        Some(kind) => who.allows(kind, interaction) == Allowed::Yes,
+        None => [Interaction::Create, Interaction::Update]
+            .iter()
+            .all(|one| who.scopes().allow_every(who.context(), *one)),
+    }
 }
 
 fn format_of(headers: &HeaderMap) -> Result<FhirFormat, ApiProblem> {

@@ -246,7 +246,7 @@ fn type_of(name: &str) -> Result<ResourceType, ApiProblem> {
 
 /// The person a token speaks for, and what it asks with.
 fn person(who: Bearer) -> Result<(Caller, FhirAsk), ApiProblem> {
-    let Bearer::Person { caller, stated } = who else {
+    let Bearer::Person { caller, stated, .. } = who else {
         return Err(Problem::forbidden(
             "Sources send and do not read",
             "Reading needs the token of a person.",

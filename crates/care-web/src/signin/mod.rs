@@ -13,6 +13,7 @@ mod oidc;
 mod pages;
 pub mod people;
 mod provider;
+pub mod scopes;
 mod session;
 mod standing;
 mod step_up;

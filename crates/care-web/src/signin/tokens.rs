@@ -4,12 +4,14 @@
 //! and each use is in the audit log.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
 use axum::extract::{Form, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use care_core::fhir::ResourceType;
 use care_core::vocabulary::{NhsNumber, OdsCode, Role};
 use care_record::{Caller, User};
 use jiff::Timestamp;
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::keys::{self, KeyError, SigningKey};
+use super::scopes::{Allowed, Context, Interaction, Scopes};
 use super::session::{digest_of, random_text};
 use super::throttle::Place;
 use crate::config::Config;
@@ -34,12 +37,44 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 pub struct Tokens {
     key: Option<SigningKey>,
     clients: HashMap<String, KnownClient>,
+    verified: Verified,
 }
 
 struct KnownClient {
     keys: JwkSet,
-    scopes: Vec<String>,
+    scopes: Scopes,
     organisation: OdsCode,
+}
+
+/// What a token that was verified says.
+#[derive(Clone)]
+struct Known {
+    claims: Arc<AccessClaims>,
+    scopes: Arc<Scopes>,
+}
+
+/// Tokens whose signature was checked a moment ago, by digest: the same token comes with each request.
+/// Whether the caller is still known here is asked each time all the same.
+#[derive(Default)]
+struct Verified(Mutex<HashMap<String, Known>>);
+
+/// Tokens remembered at most; then all are forgotten and checked again.
+const MOST_VERIFIED: usize = 4096;
+
+impl Verified {
+    fn get(&self, digest: &str, now: Timestamp) -> Option<Known> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.get(digest).cloned();
+        known.filter(|known| known.claims.exp > now.as_second())
+    }
+
+    fn put(&self, digest: String, known: Known) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_VERIFIED {
+            all.clear();
+        }
+        all.insert(digest, known);
+    }
 }
 
 /// What our access tokens say.
@@ -108,12 +143,16 @@ impl Tokens {
             let keys = keys::read_set(&client.keys_file)?;
             let known = KnownClient {
                 keys,
-                scopes: client.scopes.clone(),
+                scopes: Scopes::read(&client.scopes.join(" ")),
                 organisation,
             };
             clients.insert(client.id.clone(), known);
         }
-        Ok(Self { key, clients })
+        Ok(Self {
+            key,
+            clients,
+            verified: Verified::default(),
+        })
     }
 
     fn client_key(&self, client: &str, kid: Option<&str>) -> Option<DecodingKey> {
@@ -300,27 +339,20 @@ fn check(
 }
 
 fn granted(state: &AppState, client: &str, asked: &str) -> Result<String, Refusal> {
-    let allowed = state
-        .signin
-        .tokens
-        .clients
-        .get(client)
-        .map(|known| known.scopes.as_slice())
-        .unwrap_or_default();
+    let none = Scopes::default();
+    let held = state.signin.tokens.clients.get(client);
+    let held = held.map_or(&none, |known| &known.scopes);
     if asked.trim().is_empty() {
-        return Ok(allowed.join(" "));
+        return Ok(held.to_string());
     }
-    let scopes: Vec<&str> = asked
-        .split_whitespace()
-        .filter(|scope| allowed.iter().any(|one| one == scope))
-        .collect();
-    if scopes.is_empty() {
+    let granted = held.grant(&Scopes::read(asked));
+    if granted.is_empty() {
         return Err(Refusal {
             error: "invalid_scope",
             why: "none of these scopes is registered for this client",
         });
     }
-    Ok(scopes.join(" "))
+    Ok(granted.to_string())
 }
 
 fn issue(
@@ -361,7 +393,7 @@ pub enum Bearer {
         /// The organisation whose data it sends.
         organisation: OdsCode,
         /// What it may do.
-        scope: String,
+        scopes: Arc<Scopes>,
     },
     /// A person, with the facts they state.
     Person {
@@ -369,7 +401,32 @@ pub enum Bearer {
         caller: Caller,
         /// What they state.
         stated: Box<PersonClaims>,
+        /// What the token is good for, within what the rules let through.
+        scopes: Arc<Scopes>,
     },
+}
+
+impl Bearer {
+    /// Whose authority the token carries.
+    pub fn context(&self) -> Context {
+        match self {
+            Self::System { .. } => Context::System,
+            Self::Person { stated, .. } if stated.patient.is_some() => Context::Patient,
+            Self::Person { .. } => Context::User,
+        }
+    }
+
+    /// What the token may do.
+    pub fn scopes(&self) -> &Scopes {
+        match self {
+            Self::System { scopes, .. } | Self::Person { scopes, .. } => scopes,
+        }
+    }
+
+    /// What the token's scopes say to an interaction on a type. The rules are asked besides.
+    pub fn allows(&self, kind: ResourceType, interaction: Interaction) -> Allowed {
+        self.scopes().allows(self.context(), kind, interaction)
+    }
 }
 
 impl FromRequestParts<Shared> for Bearer {
@@ -390,7 +447,8 @@ impl FromRequestParts<Shared> for Bearer {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(no_token)?;
-        let claims = verify(state, token).ok_or_else(|| {
+        let digest = digest_of(token);
+        let known = verify(state, token, &digest).ok_or_else(|| {
             Problem::login(
                 "The token is not accepted",
                 "It was not given by this server for this address, was changed, or has expired. Get a new one.",
@@ -402,40 +460,49 @@ impl FromRequestParts<Shared> for Bearer {
                 "Whoever it was given to is not known here any more. Get a new one.",
             )
         };
-        Ok(bearer(state, claims, token).ok_or_else(unknown)?)
+        Ok(bearer(state, &known, digest).ok_or_else(unknown)?)
     }
 }
 
-fn verify(state: &AppState, token: &str) -> Option<AccessClaims> {
-    let (key, algorithm) = state.signin.tokens.key.as_ref()?.verifier();
+fn verify(state: &AppState, token: &str, digest: &str) -> Option<Known> {
+    let tokens = &state.signin.tokens;
+    if let Some(known) = tokens.verified.get(digest, state.clock.now()) {
+        return Some(known);
+    }
+    let (key, algorithm) = tokens.key.as_ref()?.verifier();
     let mut validation = Validation::new(algorithm);
     validation.set_audience(&[audience(&state.config)]);
     validation.set_issuer(&[&state.config.server.base_url]);
     validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
     validation.leeway = 0;
-    Some(
-        jsonwebtoken::decode::<AccessClaims>(token, key, &validation)
-            .ok()?
-            .claims,
-    )
+    let claims = jsonwebtoken::decode::<AccessClaims>(token, key, &validation)
+        .ok()?
+        .claims;
+    let known = Known {
+        scopes: Arc::new(Scopes::read(&claims.scope)),
+        claims: Arc::new(claims),
+    };
+    tokens.verified.put(digest.to_owned(), known.clone());
+    Some(known)
 }
 
-fn bearer(state: &AppState, claims: AccessClaims, token: &str) -> Option<Bearer> {
-    let Some(person) = claims.person else {
+fn bearer(state: &AppState, known: &Known, digest: String) -> Option<Bearer> {
+    let Known { claims, scopes } = known;
+    let scopes = scopes.clone();
+    let Some(person) = &claims.person else {
         let client = state.signin.tokens.clients.get(&claims.sub)?;
         if state.record.staff().standing(&claims.sub) == care_record::Standing::Suspended {
             return None;
         }
-        let organisation = client.organisation.clone();
         return Some(Bearer::System {
-            client: claims.sub,
-            organisation,
-            scope: claims.scope,
+            client: claims.sub.clone(),
+            organisation: client.organisation.clone(),
+            scopes,
         });
     };
     let number = |text: &String| NhsNumber::parse(text).ok();
     let user = User {
-        id: claims.sub,
+        id: claims.sub.clone(),
         name: person.name.clone(),
         role: Role::from_code(&person.role)?,
         organisation: OdsCode::parse(&person.organisation).ok()?,
@@ -447,12 +514,13 @@ fn bearer(state: &AppState, claims: AccessClaims, token: &str) -> Option<Bearer>
     let user = state.still(user).ok()?;
     let caller = Caller {
         user,
-        session: digest_of(token),
+        session: digest,
         request: PageContext::current().request_id,
     };
     Some(Bearer::Person {
         caller,
-        stated: Box::new(person),
+        stated: Box::new(person.clone()),
+        scopes,
     })
 }
 
@@ -466,7 +534,7 @@ pub async fn smart_configuration(State(state): State<Shared>) -> Response {
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": ["ES384", "RS384"],
-        "scopes_supported": ["system/*.cu"],
+        "scopes_supported": ["system/*.cruds"],
         "capabilities": ["client-confidential-asymmetric"],
     }))
     .into_response()

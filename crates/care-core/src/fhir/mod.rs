@@ -6,6 +6,7 @@ mod json;
 mod names;
 mod outcome;
 mod parse;
+pub mod patch;
 pub mod path;
 mod patient_reference;
 mod primitive;

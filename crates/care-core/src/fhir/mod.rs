@@ -1,7 +1,9 @@
 //! FHIR R4: JSON values with thin typed views. Knows nothing of HL7 v2.
 
 mod choice;
+pub mod compare;
 mod definitions;
+pub mod ips;
 mod json;
 mod names;
 mod outcome;

@@ -7,6 +7,7 @@
 )]
 
 mod crash;
+mod fhir;
 mod limits;
 mod mllp;
 mod opt_out;
@@ -43,6 +44,10 @@ enum Command {
     Pages(pages::Arguments),
     /// Time until ready, with items in the store.
     Start(pages::StartArguments),
+    /// The FHIR API: import, reads, searches, export, disk and memory; beside other servers.
+    Fhir(fhir::Arguments),
+    /// Transaction Bundles with fresh ids, made out of a few.
+    Multiply(fhir::MultiplyArguments),
     /// Kill the server at random moments while senders stream; nothing acknowledged may be lost or doubled.
     Crash(crash::Arguments),
     /// Kill the server while readers read; every answer that began must have its audit entry.
@@ -62,6 +67,8 @@ fn main() -> anyhow::Result<()> {
         Command::Ingest(arguments) => mllp::run(&arguments),
         Command::Pages(arguments) => pages::run(&arguments),
         Command::Start(arguments) => pages::start(&arguments),
+        Command::Fhir(arguments) => fhir::run(&arguments),
+        Command::Multiply(arguments) => fhir::multiply(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
         Command::Reads(arguments) => reads::run(&arguments),
         Command::Cost(arguments) => pages::cost(&arguments),

@@ -27,6 +27,16 @@ pub fn free_port() -> anyhow::Result<u16> {
 impl Server {
     /// Starts `connect-care demo` without invented people and waits until it is ready.
     pub fn start(binary: &Path, data: &Path, ports: (u16, u16)) -> anyhow::Result<Self> {
+        Self::start_with(binary, data, ports, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(
+        binary: &Path,
+        data: &Path,
+        ports: (u16, u16),
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -42,6 +52,7 @@ impl Server {
                 "--mllp-port",
                 &ports.1.to_string(),
             ])
+            .args(more)
             .stdout(Stdio::from(log.try_clone()?))
             .stderr(Stdio::from(log))
             .spawn()
@@ -70,6 +81,11 @@ impl Server {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// Its process id.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// The processor time it has used so far. Linux counts it in hundredths of a second.

@@ -85,7 +85,7 @@ pub use reviews::{
 };
 pub use seals::{Seal, Seals};
 pub use service_log::{ServiceChange, ServiceLog, ServiceLogError, ServiceState};
-pub use sessions::{SessionError, SessionRecord, Sessions};
+pub use sessions::{AppKeep, AppKept, AppStep, SessionError, SessionRecord, Sessions};
 pub use staff::{
     By, GroupDetails, ImportProblem, ImportReport, ImportRow, Staff, StaffError, StaffGroup,
     StaffRole, StaffRoleError, StaffUser, Standing, Suspension, UserDetails,

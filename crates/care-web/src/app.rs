@@ -9,6 +9,7 @@ use care_record::{Clock, Engine, Options, Record, SystemClock};
 use crate::config::Config;
 use crate::portal::Drafts;
 use crate::public::{Content, Leaflets};
+use crate::signin::apps::Apps;
 use crate::signin::demo_identity::DemoIdentity;
 use crate::signin::tokens::Tokens;
 use crate::signin::{Launches, SignIn};
@@ -60,7 +61,8 @@ pub fn open_at(
     let record = open_record_at(&config, clock.clone())?;
     let tokens = Tokens::open(&config)?;
     let launches = Launches::open(&config)?;
-    let signin = SignIn::new(tokens, launches, demo, config.unthrottled)
+    let apps = Apps::open(&config)?;
+    let signin = SignIn::new(tokens, apps, launches, demo, config.unthrottled)
         .context("the HTTPS client did not start")?;
     let mut content = Content::open(config.content.as_deref())?;
     if let Some(address) = &config.demo_opt_out_service {

@@ -3,6 +3,7 @@
 //! Nothing else reads the environment. Secrets never stand in the file: a key names the file or the
 //! environment variable that holds the secret.
 
+mod apps;
 mod hosts;
 pub mod portal;
 mod rules;
@@ -18,6 +19,7 @@ use care_core::vocabulary::{Category, OdsCode, Organisation, OrganisationKind, R
 use care_record::{Directory, OptOutSettings, Source};
 use serde::{Deserialize, Serialize};
 
+pub use apps::{AppEntry, UsedBy};
 pub use hosts::HostEntry;
 pub use rules::Access;
 pub use staff::{Provisioning, StaffDirectory, TOKEN_CHARS};
@@ -74,6 +76,9 @@ pub struct Config {
     /// Systems that may sign in with a key.
     #[serde(default)]
     pub clients: Vec<Client>,
+    /// Apps that people and staff may let read for them.
+    #[serde(default)]
+    pub apps: Vec<AppEntry>,
     /// Systems that may open Connect Care for their user and patient.
     #[serde(default)]
     pub hosts: Vec<HostEntry>,
@@ -462,7 +467,14 @@ pub struct Client {
     /// The organisation whose data it sends.
     pub organisation: String,
     /// The file that holds its public keys as a JWK set.
-    pub keys_file: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_file: Option<PathBuf>,
+    /// The address of its public keys, in place of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// It may ask about anybody's token (RFC 7662): for a gateway that stands before another API.
+    #[serde(default)]
+    pub introspects: bool,
     /// Scopes it may have.
     #[serde(default = "client_scopes")]
     pub scopes: Vec<String>,
@@ -748,6 +760,7 @@ impl Config {
         self.staff_faults(&mut faults);
         self.mesh_faults(&mut faults);
         self.host_faults(&mut faults);
+        self.app_faults(&mut faults);
         if let Err(why) = self.review.check() {
             faults.push(Fault {
                 key: "review".into(),
@@ -955,12 +968,11 @@ impl Config {
                 );
             }
         }
-        for path in self
-            .tokens
-            .signing_key_file
-            .iter()
-            .chain(self.clients.iter().map(|client| &client.keys_file))
-        {
+        for path in self.tokens.signing_key_file.iter().chain(
+            self.clients
+                .iter()
+                .filter_map(|client| client.keys_file.as_ref()),
+        ) {
             if path
                 .components()
                 .any(|part| part.as_os_str() == crate::signin::keys::DEMO_DIRECTORY)
@@ -1066,6 +1078,17 @@ impl Config {
                 .any(|entry| entry.ods.eq_ignore_ascii_case(ods))
         };
         for client in &self.clients {
+            let https = |address: &String| {
+                address.starts_with("https://") || self.is_trial_address(address)
+            };
+            let keys = (client.keys_file.is_some(), client.jwks_uri.as_ref());
+            if !matches!(keys, (true, None)) && !keys.1.is_some_and(https) {
+                fault(
+                    format!("clients.{}", client.id),
+                    "has neither keys_file nor an https jwks_uri".to_owned(),
+                    "give one of the two",
+                );
+            }
             if !known(&client.organisation) {
                 fault(
                     format!("clients.{}", client.id),

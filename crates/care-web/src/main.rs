@@ -13,6 +13,7 @@ mod components;
 mod config;
 
 mod console;
+mod cors;
 mod documents;
 mod feeds;
 mod fhir_api;

@@ -140,6 +140,10 @@ pub fn router(state: Shared) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(state.clone(), signin::guard))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            crate::cors::cors,
+        ))
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(state.config.fhir.max_body_bytes))
         .layer(TimeoutLayer::with_status_code(
@@ -221,13 +225,19 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
+/// What a page may load and where its forms may lead: to our own addresses, and on to `form_to` where an
+/// app is to be answered.
+pub fn policy(nonce: &str, form_to: &str) -> String {
+    format!(
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self' 'nonce-{nonce}'; \
+         font-src 'self'; form-action 'self' {form_to}; frame-ancestors 'none'; base-uri 'none'"
+    )
+    .replace(" ;", ";")
+}
+
 /// Sets what keeps a browser from running, framing, keeping or leaking a page (screens 4).
 pub fn protect(secure: bool, context: &PageContext, response: &mut Response) {
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self' 'nonce-{}'; \
-         font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-        context.nonce
-    );
+    let policy = policy(&context.nonce, "");
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {

@@ -4,11 +4,15 @@
 //! Knows no HTTP and no OpenID Connect. Every sign-in, sign-out and refused sign-in is an act with
 //! its entry, in the same transaction as what it changes.
 
+mod apps;
+
 use std::sync::Arc;
 
 use care_core::audit::{Act, Entry, Outcome};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use apps::{AppKeep, AppKept, AppStep};
 
 use crate::caller::User;
 use crate::clock::Clock;

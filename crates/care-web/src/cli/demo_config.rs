@@ -10,7 +10,9 @@ use care_synthetic::{InventedOrganisation, InventedUser};
 use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Client, Config, Log, LogFormat, OrganisationEntry, RoleEntry};
+use crate::config::{
+    AppEntry, Client, Config, Log, LogFormat, OrganisationEntry, RoleEntry, UsedBy,
+};
 use crate::mesh::MailboxSettings;
 use crate::opt_out_service::config::{ExchangeConfig, Operator, ServiceConfig};
 use crate::signin::claims::map_role;
@@ -209,11 +211,59 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
         .map(|(id, ods)| Client {
             id: id.to_owned(),
             organisation: ods.to_owned(),
-            keys_file: keys.join(format!("{id}.jwks.json")),
+            keys_file: Some(keys.join(format!("{id}.jwks.json"))),
+            jwks_uri: None,
+            introspects: false,
             scopes: vec!["system/*.cruds".to_owned()],
         })
         .collect();
+    config.apps = apps(&keys);
     Ok(config)
+}
+
+/// Where an app that somebody tries with the demonstration runs.
+const APP_PLACE: &str = "http://localhost:9090";
+/// The secret and the keys of the demonstration's confidential apps.
+const STAFF_APP_SECRET: &str = "my-staff-app.secret";
+const SERVER_APP: &str = "my-server-app";
+
+/// Apps registered for whoever tries their own with the demonstration (docs/how-to/smart-apps.md): one of
+/// each kind of client.
+fn apps(keys: &Path) -> Vec<AppEntry> {
+    let scopes = |words: &str| words.split(' ').map(str::to_owned).collect();
+    let own =
+        "openid fhirUser profile launch launch/patient offline_access online_access patient/*.rs";
+    let app = |id: &str, name: &str| AppEntry {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        run_by: "whoever tries it on this machine".to_owned(),
+        used_by: UsedBy::Patients,
+        redirect_uris: vec![format!("{APP_PLACE}/callback")],
+        origins: vec![APP_PLACE.to_owned()],
+        scopes: scopes(own),
+        secret_file: None,
+        keys_file: None,
+        jwks_uri: None,
+        launch_uri: Some(format!("{APP_PLACE}/launch")),
+        offline_days: 90,
+    };
+    vec![
+        app("my-app", "My app"),
+        AppEntry {
+            used_by: UsedBy::Staff,
+            secret_file: Some(keys.join(STAFF_APP_SECRET)),
+            origins: Vec::new(),
+            scopes: scopes(
+                "openid fhirUser launch launch/patient online_access patient/*.rs user/*.rs",
+            ),
+            ..app("my-staff-app", "My staff app")
+        },
+        AppEntry {
+            keys_file: Some(keys.join(format!("{SERVER_APP}.jwks.json"))),
+            origins: Vec::new(),
+            ..app(SERVER_APP, "My server app")
+        },
+    ]
 }
 
 /// The token of the demonstration's provisioning system, among its keys.
@@ -264,7 +314,7 @@ pub struct DemoKeys {
 pub fn keys(data: &Path) -> anyhow::Result<DemoKeys> {
     let place = data.join(DEMO_DIRECTORY);
     let passwords = [MAILBOX, OPT_OUT_MAILBOX].map(|id| format!("{id}.password"));
-    let secrets = ["client-secret", "mesh-shared-key"].map(String::from);
+    let secrets = ["client-secret", "mesh-shared-key", STAFF_APP_SECRET].map(String::from);
     for name in secrets.iter().chain(&passwords) {
         let secret = place.join(name);
         if !secret.exists() {
@@ -294,6 +344,12 @@ pub fn keys(data: &Path) -> anyhow::Result<DemoKeys> {
         )?;
         all.insert(id, key);
     }
+    let app = place.join(format!("{SERVER_APP}.pem"));
+    let app = SigningKey::read_or_make(&app, Algorithm::ES384)?;
+    write_private(
+        &place.join(format!("{SERVER_APP}.jwks.json")),
+        &serde_json::to_vec(&app.public_set())?,
+    )?;
     let identity = SigningKey::read_or_make(&place.join("identity.pem"), Algorithm::ES256)?;
     Ok(DemoKeys {
         identity,

@@ -200,6 +200,8 @@ pub fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
         jti: crate::signin::random_text()
             .map_err(|_| anyhow::anyhow!("the machine gave no random numbers"))?,
         person,
+        client_id: None,
+        grant: None,
     };
     let token = key.sign("at+jwt", &claims)?;
     if args.json {

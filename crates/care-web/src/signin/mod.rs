@@ -2,6 +2,7 @@
 //!
 //! Never decides what somebody may see: that is `access`, behind `Disclosure`.
 
+pub mod apps;
 mod choosing;
 pub mod claims;
 pub mod demo_identity;
@@ -47,15 +48,32 @@ pub fn router(demo: bool) -> Router<Shared> {
         .route("/staff/launch/open", get(launch::open))
         .route("/staff/launch/callback", get(launch::callback))
         .route("/staff/logout", post(oidc::log_out))
-        .route("/oauth/token", post(tokens::token))
+        .route("/apps", get(apps::consent::list))
+        .route("/apps/stop", post(apps::consent::stop))
+        .route("/apps/open", post(apps::consent::open))
+        .route(
+            "/apps/allow/{id}",
+            get(apps::consent::show).post(apps::consent::answer),
+        )
+        .route(
+            "/oauth/authorize",
+            get(apps::authorize::get).post(apps::authorize::post),
+        )
+        .route("/oauth/token", post(apps::exchange::token))
+        .route("/oauth/introspect", post(apps::about::introspect))
+        .route("/oauth/revoke", post(apps::about::revoke))
         .route("/oauth/jwks", get(tokens::jwks))
         .route(
+            "/.well-known/openid-configuration",
+            get(apps::discovery::openid_configuration),
+        )
+        .route(
             "/.well-known/smart-configuration",
-            get(tokens::smart_configuration),
+            get(apps::discovery::smart_configuration),
         )
         .route(
             "/fhir/R4/.well-known/smart-configuration",
-            get(tokens::smart_configuration),
+            get(apps::discovery::smart_configuration),
         );
     if demo {
         people.merge(demo_router())

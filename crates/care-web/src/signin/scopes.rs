@@ -88,7 +88,7 @@ pub struct Scopes {
 }
 
 /// Scopes that are no clinical ones and mean something here.
-pub const NAMED: [&str; 8] = [
+pub const NAMED: [&str; 7] = [
     "openid",
     "fhirUser",
     "profile",
@@ -96,7 +96,6 @@ pub const NAMED: [&str; 8] = [
     "launch/patient",
     "offline_access",
     "online_access",
-    "launch/encounter",
 ];
 
 impl Scopes {
@@ -208,6 +207,12 @@ impl Scopes {
             .collect();
         granted.tidy();
         granted
+    }
+
+    /// Whether these say all that `asked` says.
+    pub fn cover(&self, asked: &Self) -> bool {
+        let clinical = |one: &Clinical| self.clinical.iter().any(|held| held.covers(one));
+        asked.clinical.iter().all(clinical) && asked.named.iter().all(|name| self.has(name))
     }
 
     /// Leaves out what another scope says already.

@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::apps::Apps;
 use super::choosing::Waiting;
 use super::claims::{Identity, Profile};
 use super::demo_identity::DemoIdentity;
@@ -130,6 +131,8 @@ pub struct SignIn {
     pub demo: Option<DemoIdentity>,
     /// Systems that sign in with a key, and the tokens they get.
     pub tokens: Tokens,
+    /// Apps that people and staff let read for them.
+    pub(super) apps: Apps,
 }
 
 impl AppState {
@@ -419,6 +422,7 @@ impl SignIn {
     /// Nobody signed in yet.
     pub fn new(
         tokens: Tokens,
+        apps: Apps,
         launches: Launches,
         demo: Option<DemoIdentity>,
         unthrottled: bool,
@@ -433,6 +437,7 @@ impl SignIn {
             demo_host: DemoHost::default(),
             demo,
             tokens,
+            apps,
         })
     }
 

@@ -1,37 +1,33 @@
-//! Systems: SMART Backend Services sign-in (`private_key_jwt`), and the bearer tokens of the API.
+//! The bearer tokens of the API: who calls, on whose authority, for what.
 //!
-//! Source: HL7 SMART App Launch 2.2, Backend Services; RFC 7523; RFC 9068. An assertion is used once,
-//! and each use is in the audit log.
+//! A token is a signed JWT (RFC 9068). A system's names the client; an app's names what somebody allowed
+//! the app, which the record keeps; one of the demonstration's states a person. How tokens are given stands
+//! in `apps`. Source: HL7 SMART App Launch 2.2; RFC 9068.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
-use axum::extract::{Form, FromRequestParts, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use care_core::fhir::ResourceType;
 use care_core::vocabulary::{NhsNumber, OdsCode, Role};
-use care_record::{Caller, User};
-use jiff::Timestamp;
+use care_record::{AppKept, Caller, User};
+use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, Validation};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::keys::{self, KeyError, SigningKey};
+use super::apps::{self, Keys};
+use super::keys::{KeyError, SigningKey};
 use super::scopes::{Allowed, Context, Interaction, Scopes};
-use super::session::{digest_of, random_text};
-use super::throttle::Place;
+use super::session::digest_of;
 use crate::config::Config;
 use crate::problem::{ApiProblem, Problem};
 use crate::state::{AppState, Shared};
 use crate::telemetry::PageContext;
-
-/// The longest life of an assertion, in seconds (SMART: five minutes).
-const ASSERTION_SECONDS: i64 = 300;
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Systems that sign in with a key, and the tokens they get.
 pub struct Tokens {
@@ -41,9 +37,10 @@ pub struct Tokens {
 }
 
 struct KnownClient {
-    keys: JwkSet,
+    keys: Option<Keys>,
     scopes: Scopes,
     organisation: OdsCode,
+    introspects: bool,
 }
 
 /// What a token that was verified says.
@@ -51,7 +48,15 @@ struct KnownClient {
 struct Known {
     claims: Arc<AccessClaims>,
     scopes: Arc<Scopes>,
+    /// Of an app's token: whom it acts for, and what it states.
+    grant: Option<Arc<(User, PersonClaims)>>,
+    /// When the record was last asked whether it was taken back.
+    asked: Timestamp,
 }
+
+/// How long a token that was taken back by another process of this service may still be taken here.
+/// Within this process it ends at once.
+const ASKED_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// Tokens whose signature was checked a moment ago, by digest: the same token comes with each request.
 /// Whether the caller is still known here is asked each time all the same.
@@ -66,6 +71,11 @@ impl Verified {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.get(digest).cloned();
         known.filter(|known| known.claims.exp > now.as_second())
+    }
+
+    fn forget(&self, which: impl Fn(&AccessClaims) -> bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, known| !which(&known.claims));
     }
 
     fn put(&self, digest: String, known: Known) {
@@ -97,6 +107,12 @@ pub struct AccessClaims {
     /// For a person: who, and what they state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<PersonClaims>,
+    /// For an app: its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// For an app: the key of what somebody allowed it. The token itself says nothing about a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
 }
 
 /// Who a token of a person speaks for, and the facts they state.
@@ -140,11 +156,12 @@ impl Tokens {
             let Ok(organisation) = OdsCode::parse(&client.organisation) else {
                 continue;
             };
-            let keys = keys::read_set(&client.keys_file)?;
+            let keys = Keys::open(client.keys_file.as_deref(), client.jwks_uri.as_deref())?;
             let known = KnownClient {
                 keys,
                 scopes: Scopes::read(&client.scopes.join(" ")),
                 organisation,
+                introspects: client.introspects,
             };
             clients.insert(client.id.clone(), known);
         }
@@ -155,232 +172,63 @@ impl Tokens {
         })
     }
 
-    fn client_key(&self, client: &str, kid: Option<&str>) -> Option<DecodingKey> {
-        let keys = &self.clients.get(client)?.keys;
-        let jwk = match kid {
-            Some(kid) => keys.find(kid)?,
-            None => keys.keys.first()?,
-        };
-        DecodingKey::from_jwk(jwk).ok()
+    pub(super) fn client_keys(&self, client: &str) -> Option<&Keys> {
+        self.clients.get(client)?.keys.as_ref()
+    }
+
+    /// The scopes registered for a system; none for one that is not registered.
+    pub(super) fn client_scopes(&self, client: &str) -> Scopes {
+        let known = self.clients.get(client);
+        known.map_or_else(Scopes::default, |known| known.scopes.clone())
+    }
+
+    /// Whether a system may ask about anybody's token.
+    pub(super) fn introspects(&self, client: &str) -> bool {
+        self.clients
+            .get(client)
+            .is_some_and(|known| known.introspects)
+    }
+
+    /// A signed access token.
+    pub(super) fn sign(&self, claims: &AccessClaims) -> Result<String, Problem> {
+        self.key()?
+            .sign("at+jwt", claims)
+            .map_err(Problem::unavailable)
+    }
+
+    /// A signed ID token.
+    pub(super) fn sign_id(&self, claims: &serde_json::Value) -> Result<String, Problem> {
+        self.key()?
+            .sign("JWT", claims)
+            .map_err(Problem::unavailable)
+    }
+
+    fn key(&self) -> Result<&SigningKey, Problem> {
+        self.key.as_ref().ok_or_else(|| {
+            Problem::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "not-supported",
+                "No tokens are given here",
+                "Ask the operator to set tokens.signing_key_file.",
+            )
+        })
+    }
+
+    /// Takes no token of this grant for granted any more.
+    pub(super) fn forget_grant(&self, key: &str) {
+        self.verified
+            .forget(|claims| claims.grant.as_deref() == Some(key));
+    }
+
+    /// Takes no token of this id for granted any more.
+    pub(super) fn forget_token(&self, id: &str) {
+        self.verified.forget(|claims| claims.jti == id);
     }
 }
 
 /// Where tokens are good.
 pub fn audience(config: &Config) -> String {
     format!("{}/fhir/R4", config.server.base_url)
-}
-
-/// A token request of a system.
-#[derive(Deserialize)]
-pub struct TokenRequest {
-    grant_type: String,
-    #[serde(default)]
-    client_assertion_type: String,
-    #[serde(default)]
-    client_assertion: String,
-    #[serde(default)]
-    scope: String,
-}
-
-#[derive(Deserialize)]
-struct Assertion {
-    iss: String,
-    sub: String,
-    exp: i64,
-    jti: String,
-}
-
-/// Why a system was not let in, in the words of RFC 6749.
-struct Refusal {
-    error: &'static str,
-    why: &'static str,
-}
-
-/// `POST /oauth/token`.
-pub async fn token(
-    State(state): State<Shared>,
-    Place(place): Place,
-    Form(request): Form<TokenRequest>,
-) -> Result<Response, ApiProblem> {
-    let now = state.clock.now();
-    state.signin.throttle.check(&place, now)?;
-    let checked = check(&state, &request, now);
-    let (assertion, scope) = match checked {
-        Ok(found) => found,
-        Err(refusal) => {
-            if state.signin.throttle.failed(&place, now) {
-                tracing::warn!(place, "systems failed to sign in again and again from here");
-            }
-            let (sessions, why) = (state.sessions.clone(), refusal.why);
-            crate::blocking(move || sessions.refused("unknown", why))
-                .await?
-                .map_err(Problem::unavailable)?;
-            return Ok(refusal.answer());
-        }
-    };
-    let until = Timestamp::from_second(assertion.exp + 60).unwrap_or(now);
-    let (sessions, client) = (state.sessions.clone(), assertion.sub.clone());
-    let digest = digest_of(&format!("{}\n{}", assertion.iss, assertion.jti));
-    let first = crate::blocking(move || sessions.use_assertion(&client, &digest, until))
-        .await?
-        .map_err(Problem::unavailable)?;
-    if !first {
-        let why = "this assertion was used before; make a new one with a new jti for each request";
-        return Ok(Refusal {
-            error: "invalid_client",
-            why,
-        }
-        .answer());
-    }
-    let seconds = state.config.tokens.lifetime_seconds;
-    let token = issue(&state, &assertion.sub, &scope, seconds, now)?;
-    Ok(Json(json!({
-        "access_token": token, "token_type": "bearer", "expires_in": seconds, "scope": scope,
-    }))
-    .into_response())
-}
-
-impl Refusal {
-    fn answer(self) -> Response {
-        let status = if self.error == "invalid_client" {
-            StatusCode::UNAUTHORIZED
-        } else {
-            StatusCode::BAD_REQUEST
-        };
-        (
-            status,
-            Json(json!({ "error": self.error, "error_description": self.why })),
-        )
-            .into_response()
-    }
-}
-
-fn check(
-    state: &AppState,
-    request: &TokenRequest,
-    now: Timestamp,
-) -> Result<(Assertion, String), Refusal> {
-    let refuse = |error, why| Refusal { error, why };
-    if request.grant_type != "client_credentials" {
-        return Err(refuse("unsupported_grant_type", "use client_credentials"));
-    }
-    if request.client_assertion_type != ASSERTION_TYPE {
-        return Err(refuse(
-            "invalid_client",
-            "send client_assertion_type urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-        ));
-    }
-    let unreadable = || refuse("invalid_client", "the assertion is no signed JWT");
-    let head = jsonwebtoken::decode_header(&request.client_assertion).map_err(|_| unreadable())?;
-    if ![Algorithm::ES384, Algorithm::RS384].contains(&head.alg) {
-        return Err(refuse(
-            "invalid_client",
-            "sign the assertion with ES384 or RS384",
-        ));
-    }
-    // Which key to use is read from the claims before they are believed; the signature decides.
-    let claimed: Assertion = jsonwebtoken::dangerous::insecure_decode_claims(
-        &request.client_assertion,
-    )
-    .map_err(|_| {
-        refuse(
-            "invalid_client",
-            "the assertion needs iss, sub, aud, exp and jti",
-        )
-    })?;
-    let wrong = || {
-        refuse(
-            "invalid_client",
-            "the client is unknown, or the assertion is not signed with its registered key",
-        )
-    };
-    let key = state
-        .signin
-        .tokens
-        .client_key(&claimed.sub, head.kid.as_deref())
-        .ok_or_else(wrong)?;
-    let mut validation = Validation::new(head.alg);
-    validation.set_audience(&[format!("{}/oauth/token", state.config.server.base_url)]);
-    validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
-    validation.leeway = 30;
-    let assertion = jsonwebtoken::decode::<Assertion>(&request.client_assertion, &key, &validation)
-        .map_err(|cause| match cause.kind() {
-            jsonwebtoken::errors::ErrorKind::ExpiredSignature => refuse(
-                "invalid_client",
-                "the assertion has expired; check the clock",
-            ),
-            jsonwebtoken::errors::ErrorKind::InvalidAudience => refuse(
-                "invalid_client",
-                "aud must be the address of this token endpoint",
-            ),
-            _ => wrong(),
-        })?
-        .claims;
-    if assertion.iss != assertion.sub {
-        return Err(refuse(
-            "invalid_client",
-            "iss and sub must both be the client's id",
-        ));
-    }
-    if assertion.exp > now.as_second() + ASSERTION_SECONDS + 30 {
-        return Err(refuse(
-            "invalid_client",
-            "exp must lie at most five minutes ahead",
-        ));
-    }
-    if assertion.jti.is_empty() || assertion.jti.len() > 200 {
-        return Err(refuse(
-            "invalid_client",
-            "jti must be 1 to 200 characters, new for each request",
-        ));
-    }
-    let scope = granted(state, &assertion.sub, &request.scope)?;
-    Ok((assertion, scope))
-}
-
-fn granted(state: &AppState, client: &str, asked: &str) -> Result<String, Refusal> {
-    let none = Scopes::default();
-    let held = state.signin.tokens.clients.get(client);
-    let held = held.map_or(&none, |known| &known.scopes);
-    if asked.trim().is_empty() {
-        return Ok(held.to_string());
-    }
-    let granted = held.grant(&Scopes::read(asked));
-    if granted.is_empty() {
-        return Err(Refusal {
-            error: "invalid_scope",
-            why: "none of these scopes is registered for this client",
-        });
-    }
-    Ok(granted.to_string())
-}
-
-fn issue(
-    state: &AppState,
-    client: &str,
-    scope: &str,
-    seconds: i64,
-    now: Timestamp,
-) -> Result<String, Problem> {
-    let claims = AccessClaims {
-        iss: state.config.server.base_url.clone(),
-        aud: audience(&state.config),
-        sub: client.to_owned(),
-        scope: scope.to_owned(),
-        iat: now.as_second(),
-        exp: now.as_second() + seconds,
-        jti: random_text()?,
-        person: None,
-    };
-    let key = state.signin.tokens.key.as_ref().ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "not-supported",
-            "No tokens are given here",
-            "Ask the operator to set tokens.signing_key_file.",
-        )
-    })?;
-    key.sign("at+jwt", &claims).map_err(Problem::unavailable)
 }
 
 /// Who calls the API, by bearer token.
@@ -448,10 +296,10 @@ impl FromRequestParts<Shared> for Bearer {
             .map(|(_, token)| token.trim())
             .ok_or_else(no_token)?;
         let digest = digest_of(token);
-        let known = verify(state, token, &digest).ok_or_else(|| {
+        let known = known(state, token, &digest).await?.ok_or_else(|| {
             Problem::login(
                 "The token is not accepted",
-                "It was not given by this server for this address, was changed, or has expired. Get a new one.",
+                "It was not given by this server for this address, was changed, has expired or was taken back. Get a new one.",
             )
         })?;
         let unknown = || {
@@ -464,31 +312,99 @@ impl FromRequestParts<Shared> for Bearer {
     }
 }
 
-fn verify(state: &AppState, token: &str, digest: &str) -> Option<Known> {
+/// What a good token says; `None` for every other. The signature is checked once, and every few seconds
+/// the record is asked whether the token was taken back.
+async fn known(state: &Shared, token: &str, digest: &str) -> Result<Option<Known>, Problem> {
     let tokens = &state.signin.tokens;
-    if let Some(known) = tokens.verified.get(digest, state.clock.now()) {
-        return Some(known);
+    let now = state.clock.now();
+    let held = tokens.verified.get(digest, now);
+    let again = |known: &Known| now.duration_since(known.asked) >= ASKED_AGAIN;
+    if let Some(known) = held.as_ref().filter(|known| !again(known)) {
+        return Ok(Some(known.clone()));
     }
-    let (key, algorithm) = tokens.key.as_ref()?.verifier();
+    let Some(claims) = held
+        .map(|known| known.claims)
+        .or_else(|| verify(state, token).map(Arc::new))
+    else {
+        return Ok(None);
+    };
+    let (sessions, id) = (state.sessions.clone(), claims.jti.clone());
+    let back = crate::blocking(move || sessions.app_kept(AppKept::TakenBack, &id))
+        .await?
+        .map_err(Problem::unavailable)?;
+    let grant = match (&claims.grant, back) {
+        (_, Some(_)) => return Ok(None),
+        (None, None) => None,
+        (Some(key), None) => {
+            let held = apps::grant(state, key).await?;
+            let user = held.as_ref().and_then(apps::Grant::user);
+            let (Some(held), Some(user)) = (held, user) else {
+                tokens.forget_grant(key);
+                return Ok(None);
+            };
+            let person = held.person(&user);
+            Some(Arc::new((user, person)))
+        }
+    };
+    let known = Known {
+        scopes: Arc::new(Scopes::read(&claims.scope)),
+        claims,
+        grant,
+        asked: now,
+    };
+    tokens.verified.put(digest.to_owned(), known.clone());
+    Ok(Some(known))
+}
+
+fn verify(state: &AppState, token: &str) -> Option<AccessClaims> {
+    let (key, algorithm) = state.signin.tokens.key.as_ref()?.verifier();
     let mut validation = Validation::new(algorithm);
     validation.set_audience(&[audience(&state.config)]);
     validation.set_issuer(&[&state.config.server.base_url]);
     validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
     validation.leeway = 0;
-    let claims = jsonwebtoken::decode::<AccessClaims>(token, key, &validation)
-        .ok()?
-        .claims;
-    let known = Known {
-        scopes: Arc::new(Scopes::read(&claims.scope)),
-        claims: Arc::new(claims),
-    };
-    tokens.verified.put(digest.to_owned(), known.clone());
-    Some(known)
+    let decoded = jsonwebtoken::decode::<AccessClaims>(token, key, &validation).ok()?;
+    // Our ID tokens are signed with the same key and are no access tokens (RFC 9068, 4).
+    (decoded.header.typ.as_deref() == Some("at+jwt")).then_some(decoded.claims)
+}
+
+impl AppState {
+    /// What a token that is good now says.
+    pub(super) async fn good_token(
+        self: &Arc<Self>,
+        token: &str,
+    ) -> Result<Option<AccessClaims>, Problem> {
+        let digest = digest_of(token);
+        let found = known(self, token, &digest).await?;
+        Ok(found
+            .filter(|known| bearer(self, known, digest).is_some())
+            .map(|known| AccessClaims::clone(&known.claims)))
+    }
 }
 
 fn bearer(state: &AppState, known: &Known, digest: String) -> Option<Bearer> {
-    let Known { claims, scopes } = known;
+    let Known {
+        claims,
+        scopes,
+        grant,
+        ..
+    } = known;
     let scopes = scopes.clone();
+    if let Some(grant) = grant {
+        let (user, person) = &**grant;
+        let user = state.still(user.clone()).ok()?;
+        state.directory.organisation(&user.organisation)?;
+        let request = PageContext::current().request_id;
+        return Some(Bearer::Person {
+            caller: Caller {
+                user,
+                session: digest,
+                request,
+            },
+            stated: Box::new(person.clone()),
+            scopes,
+        });
+    }
     let Some(person) = &claims.person else {
         let client = state.signin.tokens.clients.get(&claims.sub)?;
         if state.record.staff().standing(&claims.sub) == care_record::Standing::Suspended {
@@ -522,22 +438,6 @@ fn bearer(state: &AppState, known: &Known, digest: String) -> Option<Bearer> {
         stated: Box::new(person.clone()),
         scopes,
     })
-}
-
-/// `GET /.well-known/smart-configuration`, also under the FHIR base.
-pub async fn smart_configuration(State(state): State<Shared>) -> Response {
-    let base = &state.config.server.base_url;
-    Json(json!({
-        "issuer": base,
-        "token_endpoint": format!("{base}/oauth/token"),
-        "jwks_uri": format!("{base}/oauth/jwks"),
-        "grant_types_supported": ["client_credentials"],
-        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ["ES384", "RS384"],
-        "scopes_supported": ["system/*.cruds"],
-        "capabilities": ["client-confidential-asymmetric"],
-    }))
-    .into_response()
 }
 
 /// `GET /oauth/jwks`: the key our tokens are signed with.

@@ -13,6 +13,7 @@
 )]
 
 mod api;
+mod apps;
 mod cast;
 mod choices;
 mod claims;

@@ -30,6 +30,7 @@ use crate::problem::Problem;
 use crate::state::{AppState, Shared};
 
 pub use smart::callback;
+pub(super) use smart::fetch;
 
 pub(super) const COOKIE: &str = "connect-care-launch";
 const MINUTES: i64 = 5;

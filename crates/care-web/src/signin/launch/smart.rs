@@ -77,8 +77,10 @@ fn refused(host: &str, why: &'static str, words: &'static str) -> Refused {
     }
 }
 
-/// A JSON answer of a host, in bounded time and size.
-async fn fetch<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Option<T> {
+/// A JSON answer of another system, in bounded time and size.
+pub(in crate::signin) async fn fetch<T: DeserializeOwned>(
+    request: reqwest::RequestBuilder,
+) -> Option<T> {
     let mut answer = request.send().await.ok()?;
     if !answer.status().is_success() {
         return None;

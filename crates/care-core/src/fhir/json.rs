@@ -175,6 +175,51 @@ impl Json {
     }
 }
 
+impl Json {
+    /// JSON with each member and element on a line of its own, two spaces deeper for each level.
+    pub fn to_pretty(&self) -> String {
+        let mut out = String::new();
+        self.write_pretty(0, &mut out);
+        out
+    }
+
+    fn write_pretty(&self, depth: usize, out: &mut String) {
+        let line = |depth: usize, out: &mut String| {
+            out.push('\n');
+            out.extend(std::iter::repeat_n("  ", depth));
+        };
+        match self {
+            Self::Array(values) if !values.is_empty() => {
+                out.push('[');
+                for (place, value) in values.iter().enumerate() {
+                    if place > 0 {
+                        out.push(',');
+                    }
+                    line(depth + 1, out);
+                    value.write_pretty(depth + 1, out);
+                }
+                line(depth, out);
+                out.push(']');
+            }
+            Self::Object(members) if !members.is_empty() => {
+                out.push('{');
+                for (place, (name, value)) in members.iter().enumerate() {
+                    if place > 0 {
+                        out.push(',');
+                    }
+                    line(depth + 1, out);
+                    write_text(name, out);
+                    out.push_str(": ");
+                    value.write_pretty(depth + 1, out);
+                }
+                line(depth, out);
+                out.push('}');
+            }
+            other => other.write_to(out),
+        }
+    }
+}
+
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = String::new();

@@ -16,11 +16,13 @@ mod resource_type;
 pub mod search;
 mod source_word;
 mod stu3;
+mod subset;
 mod time;
 mod validate;
 mod view;
 pub mod views;
 pub mod xml;
+mod xml_write;
 
 pub use choice::{
     CHOICE_CHANNEL, CHOICE_CODE, CHOICE_REFERENCE, CONSENT_SYSTEM, ChoiceCircumstances,
@@ -38,6 +40,7 @@ pub use source_word::{
     ASSENT_CODES, DISSENT_CODES, SourceStatement, contact_consent, sharing_code,
 };
 pub use stu3::recognise_stu3;
+pub use subset::{Kept, keep_only};
 pub use time::FhirTime;
 pub use validate::{ValidationIssue, validate_structure};
 pub use view::{

@@ -1,4 +1,4 @@
-//! FHIR XML to [`Json`]: the JSON a source would have sent.
+//! FHIR XML to [`Json`]: the JSON a source would have sent; [`write`] is the way back.
 //!
 //! Number texts stay, narrative stays as XHTML text, and an element R4 does not know is carried over
 //! as it stands so that validation names it. Document types and entities of their own are refused:
@@ -14,6 +14,8 @@ use quick_xml::{Reader, XmlVersion};
 use super::Json;
 use super::definitions::{Definitions, TypeDefinition, TypeKind};
 use super::parse::{Limits, showable};
+
+pub use super::xml_write::write;
 
 /// Why a text is not FHIR XML, and where. Never carries the text itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +163,11 @@ impl<'a> Tree<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a text is one well-formed element without entities or document types of its own.
+pub(super) fn is_well_formed(text: &str) -> bool {
+    read_tree(text, Limits::default()).is_ok()
 }
 
 const ENTITY: &str =

@@ -29,6 +29,7 @@ mod service_log;
 mod sessions;
 mod staff;
 mod store;
+mod supply;
 pub mod timings;
 mod worklists;
 
@@ -90,4 +91,5 @@ pub use staff::{
     By, GroupDetails, ImportProblem, ImportReport, ImportRow, Staff, StaffError, StaffGroup,
     StaffRole, StaffRoleError, StaffUser, Standing, Suspension, UserDetails,
 };
+pub use supply::SupplyCaller;
 pub use worklists::{FeedSummary, OpenRow, Waiting, WorklistError, WorklistKind, Worklists};

@@ -18,6 +18,8 @@ pub struct Problem {
     code: &'static str,
     title: String,
     text: String,
+    /// Where in what was asked: `http.` and the parameter.
+    location: Option<String>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     retry_seconds: Option<u32>,
 }
@@ -35,6 +37,7 @@ impl Problem {
             code,
             title: title.into(),
             text: text.into(),
+            location: None,
             cause: None,
             retry_seconds: None,
         }
@@ -99,6 +102,13 @@ impl Problem {
         self
     }
 
+    /// The same about one parameter of the request, by its name and never its value.
+    #[must_use]
+    pub fn at_parameter(mut self, name: &str) -> Self {
+        self.location = Some(format!("http.{name}"));
+        self
+    }
+
     /// As a page.
     pub fn page(self) -> Response {
         let reference = self.log();
@@ -116,15 +126,16 @@ impl Problem {
         } else {
             "error"
         };
-        let body = serde_json::json!({
-            "resourceType": "OperationOutcome",
-            "issue": [{
-                "severity": severity,
-                "code": self.code,
-                "details": { "text": self.title },
-                "diagnostics": format!("{} Reference {reference}.", self.text),
-            }],
+        let mut issue = serde_json::json!({
+            "severity": severity,
+            "code": self.code,
+            "details": { "text": self.title },
+            "diagnostics": format!("{} Reference {reference}.", self.text),
         });
+        if let Some(location) = &self.location {
+            issue["location"] = serde_json::json!([location]);
+        }
+        let body = serde_json::json!({ "resourceType": "OperationOutcome", "issue": [issue] });
         let kind = [(header::CONTENT_TYPE, "application/fhir+json")];
         self.finish((self.status, kind, body.to_string()).into_response())
     }

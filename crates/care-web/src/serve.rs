@@ -153,6 +153,7 @@ pub fn router(state: Shared) -> Router {
         .layer(CatchPanicLayer::custom(|_| {
             Problem::unavailable("a handler panicked").page()
         }))
+        .layer(middleware::from_fn(fhir_api::answer::shaped))
         .layer(middleware::from_fn_with_state(state.clone(), around))
         .with_state(state)
 }

@@ -154,6 +154,12 @@ impl Definitions {
         self.sets.get(usize::from(element.set?))
     }
 
+    /// A value set that is required somewhere, by its canonical address with or without a version.
+    pub fn set(&self, url: &str) -> Option<&RequiredSet> {
+        let plain = url.split_once('|').map_or(url, |(plain, _)| plain);
+        self.sets.iter().find(|set| set.url == plain)
+    }
+
     /// The search parameters that put a resource of this type into a person's compartment; none
     /// where the type is not in it.
     pub fn patient_compartment(&self, resource_type: &str) -> &[&'static str] {

@@ -100,7 +100,9 @@ fn members(
         let at = found.iter().position(|member| member.name == plain);
         let at = at.unwrap_or_else(|| {
             found.push(Member {
-                place: definition.and_then(|of| of.place(plain)).unwrap_or(usize::MAX),
+                place: definition
+                    .and_then(|of| of.place(plain))
+                    .unwrap_or(usize::MAX),
                 name: plain,
                 value: None,
                 shadow: None,
@@ -202,12 +204,7 @@ fn element(
     close(name, shadow, Definitions::r4().get("Element"), &["id"], out);
 }
 
-fn object(
-    name: &str,
-    value: &Json,
-    definition: Option<&'static TypeDefinition>,
-    out: &mut Out,
-) {
+fn object(name: &str, value: &Json, definition: Option<&'static TypeDefinition>, out: &mut Out) {
     out.begin(name);
     let is_extension = definition.is_some_and(|definition| definition.name == "Extension")
         || matches!(name, "extension" | "modifierExtension");
@@ -339,6 +336,9 @@ mod tests {
     fn names_that_are_no_xml_names_cannot_break_the_document() {
         let odd = json(r#"{"resourceType":"Ba sic><x","a b><c":"1","id":"i"}"#);
         let written = write(&odd, true);
-        assert!(xml::parse(written.as_bytes(), Limits::default()).is_ok(), "{written}");
+        assert!(
+            xml::parse(written.as_bytes(), Limits::default()).is_ok(),
+            "{written}"
+        );
     }
 }

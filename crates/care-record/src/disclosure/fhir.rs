@@ -4,6 +4,8 @@ use care_core::audit::{Act, Outcome};
 use care_core::fhir::{Json, Limits, ResourceType};
 use care_core::sections::Header;
 use care_core::vocabulary::{Category, ItemId, NhsNumber, PersonId, Purpose};
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::asking::{Stated, Why};
 use super::gather::Gathered;
@@ -32,6 +34,8 @@ pub struct FhirResource {
     pub id: String,
     /// Its version.
     pub version: u32,
+    /// When this version came; none for what is put together on the way out.
+    pub updated_at: Option<Timestamp>,
     /// The bytes.
     pub body: Vec<u8>,
 }
@@ -220,6 +224,7 @@ impl Disclosure {
             resource_type,
             id: item.to_string(),
             version: stored.header.version,
+            updated_at: Some(stored.header.received_at),
             body: stored.body,
         };
         self.disclose(Vec::new(), entry, resource)
@@ -264,6 +269,7 @@ impl Disclosure {
             resource_type: ResourceType::CONSENT,
             id: format!("{}-{CHOICE_ITEM}", gathered.person),
             version: choice.number.max(1),
+            updated_at: None,
             body: choices::consent(gathered.person, &choice, whole)
                 .to_string()
                 .into_bytes(),
@@ -288,14 +294,17 @@ impl Disclosure {
         self.disclose(Vec::new(), entry, resource)
     }
 
+    /// The person as one Patient. It is put together on the way out, so its version is a digest of what
+    /// it says.
     fn patient_resource(&self, gathered: &Gathered) -> FhirResource {
+        let body = patient::resource(gathered.person, &gathered.known).to_string();
+        let digest = Sha256::digest(body.as_bytes());
         FhirResource {
             resource_type: ResourceType::PATIENT,
             id: gathered.person.to_string(),
-            version: 1,
-            body: patient::resource(gathered.person, &gathered.known)
-                .to_string()
-                .into_bytes(),
+            version: u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]),
+            updated_at: None,
+            body: body.into_bytes(),
         }
     }
 
@@ -303,7 +312,7 @@ impl Disclosure {
     fn outgoing(&self, gathered: &Gathered, stored: StoredBody) -> Answer<FhirResource> {
         let resource_type = stored.header.resource_type;
         let id = format!("{}-{}", stored.person, stored.header.item);
-        let version = stored.header.version;
+        let (version, updated_at) = (stored.header.version, stored.header.received_at);
         let view = gathered.decision.view().ok_or(DisclosureError::NotThere)?;
         let body = if redact::touches(resource_type, view) {
             let mut json = Json::parse(&stored.body, Limits::default())
@@ -317,6 +326,7 @@ impl Disclosure {
             resource_type,
             id,
             version,
+            updated_at: Some(updated_at),
             body,
         })
     }

@@ -9,7 +9,8 @@ use care_record::{Caller, FhirAsk, LogAsk, RecordedEntry};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 
-use super::read::{MOST_ITEMS, fhir_json, problem};
+use super::answer::fhir_json;
+use super::read::{MOST_ITEMS, problem};
 use crate::problem::{ApiProblem, Problem};
 use crate::state::Shared;
 
@@ -144,7 +145,7 @@ fn read_query(text: &str, page_items: usize) -> Result<LogAsk, ApiProblem> {
                 })?;
                 wanted.before = Some(before);
             }
-            "_format" => {}
+            "_format" | "_pretty" | "_summary" | "_elements" => {}
             _ => {
                 return Err(Problem::new(
                     StatusCode::BAD_REQUEST,

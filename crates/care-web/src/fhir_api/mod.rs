@@ -1,5 +1,7 @@
 //! The FHIR RESTful API: what the same person may see as on the pages, and what systems may send.
 
+pub mod answer;
+pub mod asker;
 mod audit;
 mod metadata;
 mod read;

@@ -2,17 +2,16 @@
 //! `Disclosure` gave, after its entry is durable.
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use care_core::fhir::ResourceType;
 use care_core::vocabulary::NhsNumber;
-use care_record::{
-    Caller, Disclosed, DisclosureError, FhirAsk, FhirPage, FhirResource, Refusal, Stated,
-};
+use care_record::{Caller, DisclosureError, FhirAsk, FhirPage, FhirResource, Refusal};
 
+use super::answer::{self, Mode, Searchset};
+use super::asker::Asker;
 use crate::problem::{ApiProblem, Problem};
-use crate::signin::Bearer;
-use crate::signin::tokens::PersonClaims;
+use crate::signin::scopes::Interaction;
 use crate::state::Shared;
 
 /// The most items on one page, whatever `_count` asks.
@@ -22,16 +21,17 @@ pub(super) const MOST_ITEMS: usize = 1000;
 pub async fn read(
     State(state): State<Shared>,
     Path((kind, id)): Path<(String, String)>,
-    who: Bearer,
+    who: Asker,
 ) -> Result<Response, ApiProblem> {
-    let (caller, ask) = person(who)?;
     let kind = type_of(&kind)?;
+    who.may(kind, Interaction::Read)?;
+    let (caller, ask) = person(who)?;
     if kind.name() == super::audit::TYPE {
         return super::audit::read(&state, caller, ask, &id).await;
     }
     let disclosure = state.record.disclosure();
     let found = crate::blocking(move || disclosure.fhir_read(&caller, &ask, kind, &id)).await?;
-    Ok(resource(found.map_err(problem)?))
+    Ok(answer::resource(found.map_err(problem)?.into_inner()))
 }
 
 /// `GET /fhir/R4/{type}`.
@@ -39,10 +39,11 @@ pub async fn search(
     State(state): State<Shared>,
     Path(kind): Path<String>,
     RawQuery(query): RawQuery,
-    who: Bearer,
+    who: Asker,
 ) -> Result<Response, ApiProblem> {
-    let (caller, ask) = person(who)?;
     let kind = type_of(&kind)?;
+    who.may(kind, Interaction::Search)?;
+    let (caller, ask) = person(who)?;
     if kind.name() == super::audit::TYPE {
         return super::audit::search(&state, caller, ask, query.as_deref().unwrap_or_default())
             .await;
@@ -63,8 +64,9 @@ pub async fn everything(
     State(state): State<Shared>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-    who: Bearer,
+    who: Asker,
 ) -> Result<Response, ApiProblem> {
+    who.may_somewhere(Interaction::Search)?;
     let (caller, ask) = person(who)?;
     let query = Query::read(query.as_deref().unwrap_or_default(), &state)?;
     let address = format!("Patient/{id}/$everything");
@@ -74,9 +76,10 @@ pub async fn everything(
 /// `POST /fhir/R4/Patient/_search`: by NHS number, in the body, so that no number stands in an address.
 pub async fn find(
     State(state): State<Shared>,
-    who: Bearer,
+    who: Asker,
     body: String,
 ) -> Result<Response, ApiProblem> {
+    who.may(ResourceType::PATIENT, Interaction::Search)?;
     let (caller, ask) = person(who)?;
     let identifier = form_urlencoded::parse(body.as_bytes())
         .find(|(name, _)| name == "identifier")
@@ -94,10 +97,13 @@ pub async fn find(
     let disclosure = state.record.disclosure();
     let found = crate::blocking(move || disclosure.fhir_find(&caller, &ask, number)).await?;
     let resources: Vec<FhirResource> = found.map_err(problem)?.into_inner().into_iter().collect();
-    let total = resources.len();
     let base = format!("{}/fhir/R4", state.config.server.base_url);
-    let links = [("self", format!("{base}/Patient/_search"))];
-    Ok(fhir_json(bundle(&base, total, &links, &resources)))
+    let set = Searchset {
+        total: Some(resources.len() as u64),
+        links: vec![("self", format!("{base}/Patient/_search"))],
+        told: None,
+    };
+    Ok(searchset(&base, &set, &resources))
 }
 
 /// Parameters of a search.
@@ -130,7 +136,7 @@ impl Query {
                     query.count = count.clamp(1, MOST_ITEMS);
                 }
                 "page" => query.after = Some(value.into_owned()),
-                "_format" => {}
+                "_format" | "_pretty" | "_summary" | "_elements" => {}
                 _ => {
                     return Err(Problem::new(
                         StatusCode::BAD_REQUEST,
@@ -179,57 +185,17 @@ async fn page(
     if let Some(next) = &found.next {
         links.push(("next", link(Some(next))));
     }
-    Ok(fhir_json(bundle(
-        &base,
-        found.total,
-        &links,
-        &found.resources,
-    )))
+    let set = Searchset {
+        total: Some(found.total as u64),
+        links,
+        told: None,
+    };
+    Ok(searchset(&base, &set, &found.resources))
 }
 
-/// A searchset Bundle. The bodies are written as they were stored: their numbers keep their text.
-fn bundle(
-    base: &str,
-    total: usize,
-    links: &[(&str, String)],
-    resources: &[FhirResource],
-) -> Vec<u8> {
-    let links: Vec<_> = links
-        .iter()
-        .map(|(relation, url)| serde_json::json!({ "relation": relation, "url": url }))
-        .collect();
-    let head = format!(
-        "{{\"resourceType\":\"Bundle\",\"type\":\"searchset\",\"total\":{total},\"link\":{}",
-        serde_json::Value::from(links)
-    );
-    let mut out = head.into_bytes();
-    for (place, one) in resources.iter().enumerate() {
-        out.extend_from_slice(if place == 0 { b",\"entry\":[" } else { b"," });
-        out.extend_from_slice(
-            format!(
-                "{{\"fullUrl\":\"{base}/{}/{}\",\"resource\":",
-                one.resource_type, one.id
-            )
-            .as_bytes(),
-        );
-        out.extend_from_slice(&one.body);
-        out.extend_from_slice(b",\"search\":{\"mode\":\"match\"}}");
-    }
-    out.extend_from_slice(if resources.is_empty() { b"}" } else { b"]}" });
-    out
-}
-
-pub(super) fn fhir_json(body: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, "application/fhir+json")], body).into_response()
-}
-
-fn resource(found: Disclosed<FhirResource>) -> Response {
-    let found = found.into_inner();
-    let headers = [
-        (header::CONTENT_TYPE, "application/fhir+json".to_owned()),
-        (header::ETAG, format!("W/\"{}\"", found.version)),
-    ];
-    (headers, found.body).into_response()
+fn searchset(base: &str, set: &Searchset, resources: &[FhirResource]) -> Response {
+    let matches = resources.iter().map(|one| (Mode::Match, one));
+    answer::fhir_json(set.write(base, matches))
 }
 
 fn type_of(name: &str) -> Result<ResourceType, ApiProblem> {
@@ -245,34 +211,15 @@ fn type_of(name: &str) -> Result<ResourceType, ApiProblem> {
 }
 
 /// The person a token speaks for, and what it asks with.
-fn person(who: Bearer) -> Result<(Caller, FhirAsk), ApiProblem> {
-    let Bearer::Person { caller, stated, .. } = who else {
-        return Err(Problem::forbidden(
+fn person(who: Asker) -> Result<(Caller, FhirAsk), ApiProblem> {
+    match who {
+        Asker::Person { caller, ask, .. } => Ok((*caller, *ask)),
+        Asker::Source { .. } => Err(Problem::forbidden(
             "Sources send and do not read",
             "Reading needs the token of a person.",
         )
-        .into());
-    };
-    Ok((caller, ask(*stated)?))
-}
-
-fn ask(stated: PersonClaims) -> Result<FhirAsk, ApiProblem> {
-    let only_person = stated.patient.as_deref().map(NhsNumber::parse).transpose();
-    let unreadable = |_| {
-        Problem::login(
-            "The token is not accepted",
-            "The person it names has no valid NHS number. Get a new one.",
-        )
-    };
-    Ok(FhirAsk {
-        only_person: only_person.map_err(unreadable)?,
-        stated: Stated {
-            purpose: stated.purpose,
-            permission: Some(stated.permission),
-            break_glass: stated.break_glass,
-            case: None,
-        },
-    })
+        .into()),
+    }
 }
 
 /// Hidden and absent read the same.

@@ -19,13 +19,22 @@ const LIMITS: PathLimits = PathLimits {
 /// Every value of a resource under every parameter of its type, with the parameter's key. What a
 /// parameter cannot be asked of is left out: a search must not fail for one odd resource.
 pub fn extract(resource: &Json, parameters: &Parameters) -> Vec<(u32, IndexValue)> {
+    extract_some(resource, parameters, |_| true)
+}
+
+/// The same under those parameters that are wanted: a query looks at a few of many.
+pub fn extract_some(
+    resource: &Json,
+    parameters: &Parameters,
+    wanted: impl Fn(&SearchParameter) -> bool,
+) -> Vec<(u32, IndexValue)> {
     let Some(resource_type) = resource_type(resource) else {
         return Vec::new();
     };
     let context = Context::new(Timestamp::UNIX_EPOCH).limits(LIMITS);
     let root = Value::Element(Element::root(resource));
     let mut found = Vec::new();
-    for parameter in parameters.of(resource_type) {
+    for parameter in parameters.of(resource_type).filter(|one| wanted(one)) {
         let Ok(answer) = parameter.path.evaluate_value(root.clone(), &context) else {
             continue;
         };

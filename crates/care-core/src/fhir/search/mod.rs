@@ -9,6 +9,7 @@
 //!
 //! Source: FHIR R4 (4.0.1) section 3.1.1 and its SearchParameter definitions.
 
+mod compartment;
 mod criterion;
 mod extract;
 mod matches;
@@ -19,8 +20,9 @@ mod terms;
 mod text;
 mod value;
 
+pub use compartment::{COMPARTMENTS, compartment, types_in_compartment};
 pub use criterion::{Comparison, Criterion, Modifier, Question, Term};
-pub use extract::extract;
+pub use extract::{extract, extract_some};
 pub use matches::Reach;
 pub use parameters::{ParameterError, ParameterKind, Parameters, SearchParameter};
 pub use query::{Handling, Include, Query, QueryError, SortKey, Summary, Total};

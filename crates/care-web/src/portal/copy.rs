@@ -439,6 +439,7 @@ mod tests {
             resource_type: care_core::fhir::ResourceType::from_name("Observation").expect("a type"),
             id: "1".to_owned(),
             version: 1,
+            updated_at: None,
             body: format!(
                 "{{\"resourceType\":\"Observation\",\"meta\":{{\"lastUpdated\":\"{came}\"}}}}"
             )

@@ -118,6 +118,7 @@ pub struct View {
     pub(super) hide_gp_sourced: bool,
     pub(super) hidden_sources: Vec<SourceCode>,
     pub(super) registered_practice: bool,
+    pub(super) only_source: Option<SourceCode>,
 }
 
 impl View {
@@ -145,6 +146,11 @@ impl View {
     pub fn is_registered_practice(&self) -> bool {
         self.registered_practice
     }
+
+    /// Only items of this source are read; none: of every source that is not hidden.
+    pub fn only_source(&self) -> Option<&SourceCode> {
+        self.only_source.as_ref()
+    }
 }
 
 /// What the release room may read of one person who may be in a release: the categories that were
@@ -165,6 +171,61 @@ pub fn release_view(
         hide_gp_sourced: hide_gp_sourced || member.without_gp_items(),
         hidden_sources,
         registered_practice: false,
+        only_source: None,
+    }
+}
+
+/// A system that is configured to send for an organisation: what a [`supplier_view`] is made from.
+///
+/// ```compile_fail
+/// use care_core::access::Supplier;
+/// use care_core::vocabulary::SourceCode;
+///
+/// let mine = Supplier { client: "me".to_owned(), source: unreachable!() };
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supplier {
+    client: String,
+    source: SourceCode,
+}
+
+impl Supplier {
+    /// A client of the configuration, which proved with its key that it is the one, and the organisation
+    /// the configuration says it sends for. Only what checked the key may call this.
+    ///
+    /// Errors: `None` for a client without an id.
+    pub fn configured(client: &str, organisation: &SourceCode) -> Option<Self> {
+        let client = client.trim();
+        (!client.is_empty()).then(|| Self {
+            client: client.to_owned(),
+            source: organisation.clone(),
+        })
+    }
+
+    /// The client's id, for the audit.
+    pub fn client(&self) -> &str {
+        &self.client
+    }
+
+    /// Whose data it sends.
+    pub fn source(&self) -> &SourceCode {
+        &self.source
+    }
+}
+
+/// What a source may read: exactly what it sent itself, of everybody, whatever its labels, and nothing
+/// of any other source. It learns nothing that it did not say.
+///
+/// The third and last way to a [`View`], beside a [`Decision`] and [`release_view`].
+/// Source: docs/adr/0018-a-source-reads-back-what-it-sent.md.
+pub fn supplier_view(supplier: &Supplier) -> View {
+    View {
+        categories: CategorySet::whole_record(),
+        sensitivities: Sensitivity::ALL.iter().copied().collect(),
+        hide_gp_sourced: false,
+        hidden_sources: Vec::new(),
+        registered_practice: false,
+        only_source: Some(supplier.source.clone()),
     }
 }
 

@@ -127,6 +127,7 @@ impl Draft {
                 .filter_map(OrganisationCode::source)
                 .collect(),
             registered_practice: facts.viewer_is_registered_practice(),
+            only_source: None,
         };
         let gp = self.hide_gp_sourced.then(|| "gp".to_owned());
         let others = self

@@ -43,6 +43,7 @@ fn who_they_are(address_protected: bool) -> View {
         hide_gp_sourced: false,
         hidden_sources: Vec::new(),
         registered_practice: false,
+        only_source: None,
     }
 }
 
@@ -55,5 +56,6 @@ pub fn naming() -> View {
         hide_gp_sourced: false,
         hidden_sources: Vec::new(),
         registered_practice: false,
+        only_source: None,
     }
 }

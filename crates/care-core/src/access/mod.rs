@@ -1,8 +1,8 @@
 //! Who may see what, and why: facts in, a decision with its trace out.
 //!
 //! [`decide`] is the only way to a [`Decision`], and so to a [`View`] for a reader; the release room
-//! reads with a [`release_view`], made from a member of a checked cohort. It reads no clock and no
-//! store, never sees FHIR, and gives the same answer to the same facts and settings for ever.
+//! reads with a [`release_view`], made from a member of a checked cohort, and a source reads back what it
+//! sent with a [`supplier_view`]. It reads no clock and no store, never sees FHIR, and gives the same answer to the same facts and settings for ever.
 //! Source: the access decision model; in our words, with an example for every rule, in
 //! docs/access.md. Every right is printed in tests/rules/access-matrix.txt.
 
@@ -20,7 +20,8 @@ pub mod simulator;
 mod told;
 
 pub use decision::{
-    Decision, Flag, Outcome, POLICY_VERSION, Reason, Step, Trace, View, release_view,
+    Decision, Flag, Outcome, POLICY_VERSION, Reason, Step, Supplier, Trace, View, release_view,
+    supplier_view,
 };
 pub use explain::{denial_wording, explain_to_staff, explain_to_the_person, in_plain_words};
 pub use facts::{

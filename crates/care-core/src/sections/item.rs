@@ -26,10 +26,15 @@ pub struct Header {
     pub current: bool,
     /// Whether it was taken away by its source: cancelled, entered in error, withdrawn.
     pub withdrawn: bool,
+    /// Whether this version says that its source deleted the thing: no page shows it.
+    pub deleted: bool,
     /// When it happened, as the source says; the first moment its precision allows.
     pub clinical_at: Option<Timestamp>,
     /// When Connect Care received this version.
     pub received_at: Timestamp,
+    /// The number of the first audit entry of the commit that brought this version: the record at a
+    /// moment is what had come by then. 0 for versions that came before moments were kept.
+    pub moment: u64,
 }
 
 /// One item with its body.

@@ -123,8 +123,10 @@ fn items(dice: &mut Dice, most: u64, bodies: &[usize]) -> Vec<Item> {
                     code_key: code,
                     current,
                     withdrawn: dice.throw(10) == 0,
+                    deleted: false,
                     clinical_at: Some(now() - (24 * (1 + key as i64)).hours()),
                     received_at: now() - 1.hours(),
+                    moment: 0,
                 },
                 body,
             }

@@ -124,7 +124,8 @@ impl Disclosure {
         let found = self
             .inner
             .store
-            .version(gathered.person, view, (resource_type, item), None)?;
+            .version(gathered.person, view, (resource_type, item), None)?
+            .filter(|body| !body.header.deleted);
         let mut entry = decided_entry(self.now(), Act::ApiRead, caller, &gathered);
         entry.trace.push(self.recorded(&gathered));
         entry.page = page;

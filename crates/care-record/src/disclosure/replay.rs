@@ -171,9 +171,9 @@ impl Disclosure {
     /// The versions that held at a moment, as far as the view permits them today.
     fn headers_at(&self, person: PersonId, view: &View, at: Timestamp) -> Answer<Vec<Header>> {
         let mut then = Vec::new();
-        for header in self.inner.store.headers(person, view)? {
+        for header in self.inner.store.headers_ever(person, view)? {
             if header.received_at <= at {
-                then.push(header);
+                then.extend((!header.deleted).then_some(header));
                 continue;
             }
             let key = (header.resource_type, header.item);
@@ -181,7 +181,8 @@ impl Disclosure {
             then.extend(
                 versions
                     .into_iter()
-                    .find(|version| version.received_at <= at),
+                    .find(|version| version.received_at <= at)
+                    .filter(|version| !version.deleted),
             );
         }
         Ok(then)

@@ -11,25 +11,42 @@ pub(super) struct Filter {
     pub sensitivities: i64,
     /// Items from GP practices are left out.
     pub hide_gp_sourced: bool,
-    /// `,CODE,CODE,` or empty: items of these sources are left out. Codes hold no commas.
-    pub hidden_sources: String,
+    /// `,CODE,CODE,`: items of these sources are left out; `=CODE`: only items of this source are read;
+    /// empty: items of every source. Codes hold neither commas nor equals signs.
+    pub sources: String,
 }
 
 impl From<&View> for Filter {
     fn from(view: &View) -> Self {
-        let mut hidden_sources = String::new();
+        let mut sources = String::new();
         for source in view.hidden_sources() {
-            if hidden_sources.is_empty() {
-                hidden_sources.push(',');
+            if sources.is_empty() {
+                sources.push(',');
             }
-            hidden_sources.push_str(source.as_str());
-            hidden_sources.push(',');
+            sources.push_str(source.as_str());
+            sources.push(',');
+        }
+        if let Some(only) = view.only_source() {
+            // A view of one source hides none; were it to hide this one, it would show nothing.
+            let hidden = view.hidden_sources().contains(only);
+            sources = if hidden {
+                "=".to_owned()
+            } else {
+                format!("={}", only.as_str())
+            };
         }
         Self {
             categories: i64::from(view.categories().bits()),
             sensitivities: i64::from(view.sensitivities().bits()),
             hide_gp_sourced: view.hide_gp_sourced(),
-            hidden_sources,
+            sources,
         }
+    }
+}
+
+impl Filter {
+    /// The one source that is read, where there is one.
+    pub fn only_source(&self) -> Option<&str> {
+        self.sources.strip_prefix('=')
     }
 }

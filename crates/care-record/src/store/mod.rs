@@ -42,7 +42,10 @@ pub(crate) trait Store: Send + Sync {
     /// Headers of what the view permits, for one person: one range read.
     fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError>;
 
-    /// The same, of one resource type only.
+    /// The same with deleted items, whose headers say so: for seeing the record as it was.
+    fn headers_ever(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError>;
+
+    /// The headers of one resource type only.
     fn headers_of(
         &self,
         person: PersonId,
@@ -62,14 +65,58 @@ pub(crate) trait Store: Send + Sync {
         wanted: &[(ResourceType, ItemId)],
     ) -> Result<Vec<StoredBody>, StoreError>;
 
-    /// One version of an item (`None`: the current one), where the view permits that version.
+    /// The bodies of items of anybody (`None`: of nobody), where the view permits them; in the order
+    /// asked, absent and deleted ones left out. For the pages of a source.
+    fn bodies_of(
+        &self,
+        view: &View,
+        wanted: &[(Option<PersonId>, ResourceType, ItemId)],
+    ) -> Result<Vec<StoredBody>, StoreError>;
+
+    /// One version of an item (`None`: the current one), where the view permits that version. A
+    /// tombstone is given too, and its header says so.
     fn version(
         &self,
         person: PersonId,
         view: &View,
         item: (ResourceType, ItemId),
         version: Option<u32>,
+    ) -> Result<Option<StoredBody>, StoreError> {
+        self.version_of(Some(person), view, item, version)
+    }
+
+    /// The same of an item of a person, or of one about nobody.
+    fn version_of(
+        &self,
+        owner: Option<PersonId>,
+        view: &View,
+        item: (ResourceType, ItemId),
+        version: Option<u32>,
     ) -> Result<Option<StoredBody>, StoreError>;
+
+    /// The version that held at a moment, where the view permits it; a tombstone is given too.
+    fn version_at(
+        &self,
+        owner: Option<PersonId>,
+        view: &View,
+        item: (ResourceType, ItemId),
+        moment: u64,
+    ) -> Result<Option<StoredBody>, StoreError>;
+
+    /// The versions of an item that the view permits, newest first, with bodies and tombstones; of those
+    /// with a smaller number than `before`, at most `limit`.
+    fn versions(
+        &self,
+        owner: Option<PersonId>,
+        view: &View,
+        item: (ResourceType, ItemId),
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<StoredBody>, StoreError>;
+
+    /// What the view's one source brought, every version with its body and every tombstone, newest
+    /// moment first. A view that is not of one source gets nothing.
+    fn changes(&self, view: &View, asked: &ChangesAsked) -> Result<Vec<StoredBody>, StoreError>;
 
     /// The versions of an item that the view permits, newest first, without bodies.
     fn history(

@@ -175,12 +175,133 @@ pub(crate) struct PutItem {
     pub code_key: u64,
     pub current: bool,
     pub withdrawn: bool,
+    /// A tombstone: the source took the thing away altogether. Every read leaves it out but
+    /// [`history`](super::Store::history) and [`version`](super::Store::version); a later put brings
+    /// it back. Give it the labels of what it ends, so that only who could see that learns of the end.
+    pub deleted: bool,
     pub clinical_at: Option<Timestamp>,
     /// The order of versions: an older event never overwrites a newer one.
     pub event_at: Timestamp,
+    /// Whether the event or the arrival orders this version.
+    pub order: PutOrder,
+    /// What must hold before it is put, looked at inside the writer's transaction.
+    pub expect: Expect,
     pub received_at: Timestamp,
     /// JSON bytes with `id`; `meta.versionId` and `meta.lastUpdated` are spliced in on read.
     pub body: Vec<u8>,
+}
+
+/// What puts a version in its place among the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PutOrder {
+    /// `event_at`: feeds arrive in any order, and an older event goes to history.
+    #[default]
+    ByEvent,
+    /// The arrival: it becomes the current version whatever came before; its `event_at` becomes the
+    /// later of the held version's and `received_at`. The REST writes.
+    ByArrival,
+}
+
+/// What a put expects of the item; otherwise [`StoreError::VersionConflict`] undoes its commit alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Expect {
+    /// Anything.
+    #[default]
+    Any,
+    /// That it is not there, or was deleted.
+    Absent,
+    /// That this is its current version.
+    Version(u32),
+}
+
+/// A place in the order of changes: newest moment first. What comes after it is older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ChangePlace {
+    /// The number of the commit's first audit entry.
+    pub moment: u64,
+    /// What tells apart the versions of one commit: part, type, item, version.
+    pub within: (u64, u16, u64, u32),
+}
+
+impl ChangePlace {
+    /// Before everything that came up to this moment, that moment included.
+    pub fn from(moment: u64) -> Self {
+        Self {
+            moment,
+            within: (i64::MAX as u64, u16::MAX, i64::MAX as u64, u32::MAX),
+        }
+    }
+}
+
+impl StoredBody {
+    /// Its place in the order of changes.
+    pub fn place(&self) -> ChangePlace {
+        let header = &self.header;
+        ChangePlace {
+            moment: header.moment,
+            within: (
+                self.person.0,
+                header.resource_type.number(),
+                header.item.0,
+                header.version,
+            ),
+        }
+    }
+
+    /// Whose it is; `None` for things about nobody.
+    pub fn owner(&self) -> Option<PersonId> {
+        (self.person.0 >> 63 == 0).then_some(self.person)
+    }
+}
+
+/// What a source asks of what it brought, newest moment first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ChangesAsked {
+    /// Of this type only.
+    pub kind: Option<ResourceType>,
+    /// Of this person only.
+    pub person: Option<PersonId>,
+    /// After this place in the order, which is before it in time.
+    pub before: Option<ChangePlace>,
+    /// Received at this time or later.
+    pub since: Option<Timestamp>,
+    pub limit: u32,
+}
+
+impl ChangesAsked {
+    /// What was read of several tables, in order and cut to the limit.
+    pub(super) fn newest_first(&self, mut found: Vec<StoredBody>) -> Vec<StoredBody> {
+        let order = |body: &StoredBody| {
+            let place = body.place();
+            let (part, kind, item, version) = place.within;
+            (place.moment, part as i64, kind, item as i64, version)
+        };
+        found.sort_by_key(|body| std::cmp::Reverse(order(body)));
+        found.truncate(self.limit as usize);
+        found
+    }
+}
+
+/// The number of the first entry that may be of this time or later, by halving: entries are numbered in
+/// order, and their times follow that order but for commits that were made ready at the same time.
+pub(super) fn earliest_moment(
+    entries: i64,
+    since: Timestamp,
+    at: impl Fn(i64) -> Result<Option<i64>, StoreError>,
+) -> Result<i64, StoreError> {
+    const SLACK: i64 = 600 * 1_000_000;
+    let since = since.as_microsecond().saturating_sub(SLACK);
+    let (mut low, mut high) = (0, entries);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if at(middle)?.is_some_and(|at| at < since) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    // Versions from before moments were kept have none.
+    Ok(if low == 0 { -1 } else { low })
 }
 
 /// A body that was read, with its header. The bytes are JSON with `id` and `meta`.
@@ -352,6 +473,8 @@ pub(crate) enum StoreError {
     PersonExists,
     #[error("another person already holds this identifier")]
     IdentifierTaken,
+    #[error("the item has another version than expected; read it again and look at what changed")]
+    VersionConflict,
     #[error("a value is already kept under this key")]
     AlreadyKept,
     #[error("this join would make a ring; undo the other join first")]

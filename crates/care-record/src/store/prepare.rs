@@ -6,11 +6,11 @@ use care_core::fhir::ResourceType;
 use care_core::vocabulary::{Involvement, ItemId, PersonId, SourceCode};
 use sha2::{Digest as _, Sha256};
 
-use super::row::{CURRENT, GP_SOURCED, ItemRow, WITHDRAWN};
+use super::row::{CURRENT, DELETED, GP_SOURCED, ItemRow, NO_MOMENT, WITHDRAWN};
 use crate::store::body::{Codec, DELIVERY_KIND, ENTRY_KIND, Packed, digest};
 use crate::store::{
-    CHOICE_MADE, Change, ChangeCase, Commit, NewDelivery, NewWorklist, OpenCase, PutItem,
-    StoreError, choice_mark,
+    CHOICE_MADE, Change, ChangeCase, Commit, Expect, NewDelivery, NewWorklist, OpenCase, PutItem,
+    PutOrder, StoreError, choice_mark,
 };
 
 pub(super) struct Prepared {
@@ -81,9 +81,35 @@ pub(super) struct PreparedDelivery {
 }
 
 pub(super) struct PreparedItem {
-    /// Version 1; the writer gives the right one.
+    /// Version 1 and no moment; the writer gives the right ones.
     pub row: ItemRow,
     pub body: Vec<u8>,
+    pub order: PutOrder,
+    pub expect: Expect,
+}
+
+impl PreparedItem {
+    /// The row as it is put beside what is held, the version apart.
+    pub fn beside(&self, held: Option<&ItemRow>, moment: i64) -> ItemRow {
+        let mut row = self.row.clone();
+        row.moment = moment;
+        if self.order == PutOrder::ByArrival {
+            let before = held.map_or(i64::MIN, |held| held.event_at);
+            row.event_at = before.max(row.received_at);
+        }
+        row
+    }
+
+    /// Whether what is held is what the put expects.
+    pub fn as_expected(&self, held: Option<&ItemRow>) -> Result<(), StoreError> {
+        let met = match (self.expect, held) {
+            (Expect::Any, _) | (Expect::Absent, None) => true,
+            (Expect::Absent, Some(held)) => held.flags & DELETED != 0,
+            (Expect::Version(_), None) => false,
+            (Expect::Version(version), Some(held)) => held.version == i64::from(version),
+        };
+        met.then_some(()).ok_or(StoreError::VersionConflict)
+    }
 }
 
 pub(super) struct Details {
@@ -308,7 +334,8 @@ fn prepare_item(put: &PutItem, codec: &Codec) -> Result<PreparedItem, StoreError
         sensitivity: put.sensitivity as i64,
         flags: flag(put.current, CURRENT)
             | flag(put.withdrawn, WITHDRAWN)
-            | flag(put.gp_sourced, GP_SOURCED),
+            | flag(put.gp_sourced, GP_SOURCED)
+            | flag(put.deleted, DELETED),
         source: put.source.as_str().to_owned(),
         code_key: put.code_key as i64,
         clinical_at: put.clinical_at.map(|at| at.as_microsecond()),
@@ -317,9 +344,12 @@ fn prepare_item(put: &PutItem, codec: &Codec) -> Result<PreparedItem, StoreError
         form: packed.form,
         bytes: packed.bytes,
         digest: digest(&put.body),
+        moment: NO_MOMENT,
     };
     Ok(PreparedItem {
         row,
         body: packed.body,
+        order: put.order,
+        expect: put.expect,
     })
 }

@@ -17,12 +17,17 @@ pub(super) const CURRENT: i64 = 1;
 pub(super) const WITHDRAWN: i64 = 2;
 /// Its source is a GP practice.
 pub(super) const GP_SOURCED: i64 = 4;
+/// A tombstone.
+pub(super) const DELETED: i64 = 8;
+/// The moment of a version that came before moments were kept.
+pub(super) const NO_MOMENT: i64 = -1;
 
 /// The columns of [`ItemRow`], in order, of the table aliased `i`.
 macro_rules! item_columns {
     () => {
         "i.person, i.kind, i.item, i.version, i.category, i.sensitivity, i.flags, i.source, \
-         i.code_key, i.clinical_at, i.event_at, i.received_at, i.form, i.bytes, i.digest, i.seal"
+         i.code_key, i.clinical_at, i.event_at, i.received_at, i.form, i.bytes, i.digest, i.seal, \
+         i.moment"
     };
 }
 pub(super) use item_columns;
@@ -45,6 +50,8 @@ pub(super) struct ItemRow {
     pub form: i64,
     pub bytes: i64,
     pub digest: [u8; 16],
+    /// The number of the commit's first entry, or [`NO_MOMENT`].
+    pub moment: i64,
 }
 
 impl ItemRow {
@@ -90,7 +97,12 @@ impl ItemRow {
             let product = (sum ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd);
             product ^ (product >> 32)
         });
-        mixed as i64
+        // Rows from before moments were kept have seals without one.
+        if self.moment == NO_MOMENT {
+            return mixed as i64;
+        }
+        let product = (mixed ^ self.moment as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        (product ^ (product >> 32)) as i64
     }
 
     /// The header, for sections.
@@ -107,8 +119,10 @@ impl ItemRow {
             code_key: self.code_key as u64,
             current: self.flags & CURRENT != 0,
             withdrawn: self.flags & WITHDRAWN != 0,
+            deleted: self.flags & DELETED != 0,
             clinical_at: self.clinical_at.map(moment).transpose()?,
             received_at: moment(self.received_at)?,
+            moment: self.moment.max(0).unsigned_abs(),
         })
     }
 
@@ -135,6 +149,15 @@ impl ItemRow {
             && self.code_key == other.code_key
             && self.clinical_at == other.clinical_at
     }
+}
+
+/// Which of an item's versions held at a moment: of those that had come by then, the one of the newest
+/// event, and of two of one event the later. An older event never holds over a newer one.
+pub(super) fn held_at(versions: &[ItemRow], moment: u64) -> Option<u32> {
+    let came = |row: &&ItemRow| row.moment.max(0).unsigned_abs() <= moment;
+    let held = versions.iter().filter(came);
+    let held = held.max_by_key(|row| (row.event_at, row.version))?;
+    u32::try_from(held.version).ok()
 }
 
 fn halves(bytes: [u8; 16]) -> [u64; 2] {

@@ -97,8 +97,10 @@ fn item(key: u64, source: &str, category: Category, current: bool, body: &str) -
             code_key: key / 10,
             current,
             withdrawn: body.text_at(&["status"]) == Some("entered-in-error"),
+            deleted: false,
             clinical_at: Some(at(&format!("2026-09-{:02}T10:00:00Z", 1 + key % 28))),
             received_at: at("2026-10-01T09:00:00Z"),
+            moment: 0,
         },
         body,
     }

@@ -101,12 +101,12 @@ impl SearchParameter {
     /// A number that stays put, made of the name (FNV-1a of 32 bits): what an index row names the
     /// parameter by.
     pub fn key(&self) -> u32 {
-        key(&self.code)
+        key_of(&self.code)
     }
 }
 
 /// The key of a parameter's name.
-fn key(code: &str) -> u32 {
+pub(super) fn key_of(code: &str) -> u32 {
     code.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })

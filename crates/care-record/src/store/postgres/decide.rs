@@ -203,6 +203,8 @@ pub(super) struct Batch<'a> {
     numbers: Numbers,
     total: Changes<'a>,
     layer: Changes<'a>,
+    /// The number of the first entry of the commit at hand.
+    moment: i64,
 }
 
 impl<'a> Batch<'a> {
@@ -213,6 +215,7 @@ impl<'a> Batch<'a> {
             numbers,
             total: Changes::default(),
             layer: Changes::default(),
+            moment: numbers.entry,
         }
     }
 
@@ -224,6 +227,7 @@ impl<'a> Batch<'a> {
     /// Decides one commit: all of it, or nothing of it.
     pub fn apply(&mut self, prepared: &'a Prepared) -> Result<Committed, StoreError> {
         let before = self.numbers;
+        self.moment = before.entry;
         let done = self.decide(prepared);
         let layer = std::mem::take(&mut self.layer);
         match done {
@@ -396,9 +400,12 @@ impl<'a> Batch<'a> {
 
     fn item(&mut self, put: &'a PreparedItem) -> Result<Put, StoreError> {
         let key = (put.row.person, put.row.kind, put.row.item);
-        let Some(held) = self.standing(&key)? else {
+        let moment = self.moment;
+        let held = self.standing(&key)?;
+        put.as_expected(held.as_ref().map(|held| &held.row))?;
+        let Some(held) = held else {
             let first = Standing {
-                row: put.row.clone(),
+                row: put.beside(None, moment),
                 versions: put.row.version,
                 body: Some(&put.body),
             };
@@ -406,25 +413,25 @@ impl<'a> Batch<'a> {
             self.layer.more_items += 1;
             return Ok(Put::Created { version: 1 });
         };
-        let older = put.row.event_at < held.row.event_at;
-        if put.row.says_the_same(&held.row) {
+        let next = ItemRow {
+            version: held.versions + 1,
+            ..put.beside(Some(&held.row), moment)
+        };
+        let older = next.event_at < held.row.event_at;
+        if next.says_the_same(&held.row) {
             let version = held.row.version as u32;
-            if !older && put.row.event_at != held.row.event_at {
+            if !older && next.event_at != held.row.event_at {
                 // The same content was confirmed by a later event: an event between the two must not
                 // overwrite it.
                 let mut confirmed = held;
-                confirmed.row.event_at = put.row.event_at;
+                confirmed.row.event_at = next.event_at;
                 self.layer.items.insert(key, confirmed);
             }
             return Ok(Put::Unchanged { version });
         }
-        let next = ItemRow {
-            version: held.versions + 1,
-            ..put.row.clone()
-        };
         let version = next.version as u32;
         if older {
-            if let Some(version) = self.same_in_history(&key, &put.row) {
+            if let Some(version) = self.same_in_history(&key, &next) {
                 return Ok(Put::Unchanged { version });
             }
             let counted = Standing {

@@ -84,7 +84,7 @@ impl Known {
         match sql {
             sql::LOAD_ITEMS => {
                 let key: Key = (get(row, 0)?, int(row, 1)?, get(row, 2)?);
-                let versions = int(row, 16)?;
+                let versions = int(row, 17)?;
                 // A damaged row is the affair of the commit that names it, not of the batch.
                 let held = ItemRow::of(row).ok().map(|held| (held, versions));
                 self.items.insert(key, held);

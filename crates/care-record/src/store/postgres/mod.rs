@@ -19,6 +19,7 @@ mod read_cohorts;
 mod read_items;
 mod read_log;
 mod read_people;
+mod read_supply;
 mod readers;
 mod row;
 mod sql;
@@ -48,9 +49,9 @@ use super::body::Codec;
 use super::filter::Filter;
 use super::prepare::{part, prepare, shared_part};
 use super::{
-    CaseEventRow, CaseQuery, CaseRow, CaseTally, Commit, Committed, DeliveryRow, DetailsQuery,
-    IdentifierRow, PersonRow, SealedRow, SourceActivity, Store, StoreError, StoreHealth,
-    StoredBody, WorklistRow,
+    CaseEventRow, CaseQuery, CaseRow, CaseTally, ChangesAsked, Commit, Committed, DeliveryRow,
+    DetailsQuery, IdentifierRow, PersonRow, SealedRow, SourceActivity, Store, StoreError,
+    StoreHealth, StoredBody, WorklistRow,
 };
 
 /// Threads that carry bytes between the connections and the server.
@@ -115,6 +116,14 @@ impl PostgresStore {
         joins.parts(person)
     }
 
+    /// The parts where an item of a person, or of nobody, may lie.
+    fn parts_for(&self, owner: Option<PersonId>, item: (ResourceType, ItemId)) -> Vec<i64> {
+        match owner {
+            Some(person) => self.parts(person),
+            None => vec![shared_part(item.0, item.1)],
+        }
+    }
+
     fn read<T>(&self, work: impl Fn(&Link) -> Result<T, ReadError>) -> Result<T, StoreError> {
         self.readers.read(work)
     }
@@ -139,7 +148,55 @@ impl Store for PostgresStore {
 
     fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
         let (parts, filter) = (self.parts(person), Filter::from(view));
-        self.read(|link| read_items::headers(link, &parts, &filter))
+        self.read(|link| read_items::headers(link, &parts, &filter, false))
+    }
+
+    fn headers_ever(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
+        let (parts, filter) = (self.parts(person), Filter::from(view));
+        self.read(|link| read_items::headers(link, &parts, &filter, true))
+    }
+
+    fn bodies_of(
+        &self,
+        view: &View,
+        wanted: &[(Option<PersonId>, ResourceType, ItemId)],
+    ) -> Result<Vec<StoredBody>, StoreError> {
+        let filter = Filter::from(view);
+        self.read(|link| read_supply::bodies_of(link, &self.codec, &filter, wanted))
+    }
+
+    fn version_at(
+        &self,
+        owner: Option<PersonId>,
+        view: &View,
+        item: (ResourceType, ItemId),
+        moment: u64,
+    ) -> Result<Option<StoredBody>, StoreError> {
+        let (parts, filter) = (self.parts_for(owner, item), Filter::from(view));
+        self.read(|link| read_items::version_at(link, &self.codec, &parts, &filter, item, moment))
+    }
+
+    fn versions(
+        &self,
+        owner: Option<PersonId>,
+        view: &View,
+        item: (ResourceType, ItemId),
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<StoredBody>, StoreError> {
+        let (parts, filter) = (self.parts_for(owner, item), Filter::from(view));
+        let page = (before, limit);
+        self.read(|link| read_items::versions(link, &self.codec, &parts, &filter, item, page))
+    }
+
+    fn changes(&self, view: &View, asked: &ChangesAsked) -> Result<Vec<StoredBody>, StoreError> {
+        let parts = match asked.person.map(part) {
+            None => None,
+            Some(Ok(part)) => Some(vec![part]),
+            Some(Err(_)) => return Ok(Vec::new()),
+        };
+        let filter = Filter::from(view);
+        self.read(|link| read_supply::changes(link, &self.codec, parts.as_deref(), &filter, asked))
     }
 
     fn headers_of(
@@ -162,14 +219,14 @@ impl Store for PostgresStore {
         self.read(|link| read_items::bodies(link, &self.codec, &parts, &filter, wanted))
     }
 
-    fn version(
+    fn version_of(
         &self,
-        person: PersonId,
+        owner: Option<PersonId>,
         view: &View,
         item: (ResourceType, ItemId),
         version: Option<u32>,
     ) -> Result<Option<StoredBody>, StoreError> {
-        let (parts, filter) = (self.parts(person), Filter::from(view));
+        let (parts, filter) = (self.parts_for(owner, item), Filter::from(view));
         self.read(|link| read_items::version(link, &self.codec, &parts, &filter, item, version))
     }
 
@@ -197,10 +254,7 @@ impl Store for PostgresStore {
         person: Option<PersonId>,
         item: (ResourceType, ItemId),
     ) -> Result<bool, StoreError> {
-        let parts = match person {
-            Some(person) => self.parts(person),
-            None => vec![shared_part(item.0, item.1)],
-        };
+        let parts = self.parts_for(person, item);
         self.read(|link| read_items::holds(link, &parts, item))
     }
 

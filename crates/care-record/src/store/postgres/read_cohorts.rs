@@ -54,7 +54,7 @@ pub(super) fn whole(
             &filter.categories,
             &filter.sensitivities,
             &filter.hide_gp_sourced,
-            &filter.hidden_sources,
+            &filter.sources,
         ],
     )?;
     let bodies = rows.iter().map(|row| stored_body(row, codec));

@@ -11,12 +11,17 @@ use super::sql;
 use crate::store::body::Codec;
 use crate::store::filter::Filter;
 use crate::store::prepare::shared_part;
-use crate::store::row::{ItemRow, moment};
+use crate::store::row::{ItemRow, held_at, moment};
 use crate::store::{SourceActivity, StoreError, StoredBody};
 
 type Read<T> = Result<T, ReadError>;
 
-pub(super) fn headers(link: &Link, parts: &[i64], filter: &Filter) -> Read<Vec<Header>> {
+pub(super) fn headers(
+    link: &Link,
+    parts: &[i64],
+    filter: &Filter,
+    with_deleted: bool,
+) -> Read<Vec<Header>> {
     let rows = link.query(
         sql::HEADERS,
         &[
@@ -24,7 +29,8 @@ pub(super) fn headers(link: &Link, parts: &[i64], filter: &Filter) -> Read<Vec<H
             &filter.categories,
             &filter.sensitivities,
             &filter.hide_gp_sourced,
-            &filter.hidden_sources,
+            &filter.sources,
+            &with_deleted,
         ],
     )?;
     let mut headers = rows
@@ -49,7 +55,7 @@ pub(super) fn headers_of(
             &filter.categories,
             &filter.sensitivities,
             &filter.hide_gp_sourced,
-            &filter.hidden_sources,
+            &filter.sources,
             &i32::from(resource_type.number()),
         ],
     )?;
@@ -68,6 +74,18 @@ pub(super) fn bodies(
     filter: &Filter,
     wanted: &[(ResourceType, ItemId)],
 ) -> Read<Vec<StoredBody>> {
+    let mut found = current(link, codec, parts, filter, wanted)?;
+    found.retain(|body| !body.header.deleted);
+    Ok(found)
+}
+
+fn current(
+    link: &Link,
+    codec: &Codec,
+    parts: &[i64],
+    filter: &Filter,
+    wanted: &[(ResourceType, ItemId)],
+) -> Read<Vec<StoredBody>> {
     let kinds: Vec<i32> = wanted
         .iter()
         .map(|(kind, _)| kind.number().into())
@@ -80,7 +98,7 @@ pub(super) fn bodies(
             &filter.categories,
             &filter.sensitivities,
             &filter.hide_gp_sourced,
-            &filter.hidden_sources,
+            &filter.sources,
             &kinds,
             &items,
         ],
@@ -88,7 +106,7 @@ pub(super) fn bodies(
     // The place in the order asked comes back with each row; the person's own part goes first.
     let mut found = rows
         .iter()
-        .map(|row| Ok((get::<i64>(row, 17)?, stored_body(row, codec)?)))
+        .map(|row| Ok((get::<i64>(row, 18)?, stored_body(row, codec)?)))
         .collect::<Result<Vec<_>, StoreError>>()?;
     let own = |body: &StoredBody| parts.iter().position(|part| *part == body.person.0 as i64);
     found.sort_by_key(|(place, body)| (*place, own(body)));
@@ -103,7 +121,7 @@ pub(super) fn version(
     item: (ResourceType, ItemId),
     version: Option<u32>,
 ) -> Read<Option<StoredBody>> {
-    let current = bodies(link, codec, parts, filter, &[item])?;
+    let current = current(link, codec, parts, filter, &[item])?;
     let held = current
         .into_iter()
         .find(|held| version.is_none_or(|version| version == held.header.version));
@@ -120,7 +138,7 @@ pub(super) fn version(
             &filter.categories,
             &filter.sensitivities,
             &filter.hide_gp_sourced,
-            &filter.hidden_sources,
+            &filter.sources,
             &i32::from(item.0.number()),
             &(item.1.0 as i64),
             &version,
@@ -132,12 +150,12 @@ pub(super) fn version(
         .transpose()?)
 }
 
-pub(super) fn history(
+fn history_rows(
     link: &Link,
     parts: &[i64],
     filter: &Filter,
     (resource_type, item): (ResourceType, ItemId),
-) -> Read<Vec<Header>> {
+) -> Read<Vec<ItemRow>> {
     let rows = link.query(
         sql::HISTORY,
         &[
@@ -145,13 +163,69 @@ pub(super) fn history(
             &filter.categories,
             &filter.sensitivities,
             &filter.hide_gp_sourced,
-            &filter.hidden_sources,
+            &filter.sources,
             &i32::from(resource_type.number()),
             &(item.0 as i64),
         ],
     )?;
-    let headers = rows.iter().map(|row| ItemRow::of(row)?.header());
+    let rows = rows.iter().map(ItemRow::of);
+    Ok(rows.collect::<Result<_, StoreError>>()?)
+}
+
+pub(super) fn history(
+    link: &Link,
+    parts: &[i64],
+    filter: &Filter,
+    item: (ResourceType, ItemId),
+) -> Read<Vec<Header>> {
+    let rows = history_rows(link, parts, filter, item)?;
+    let headers = rows.iter().map(ItemRow::header);
     Ok(headers.collect::<Result<_, StoreError>>()?)
+}
+
+/// The version that held at a moment: of those that had come by then, the one of the newest event.
+pub(super) fn version_at(
+    link: &Link,
+    codec: &Codec,
+    parts: &[i64],
+    filter: &Filter,
+    item: (ResourceType, ItemId),
+    moment: u64,
+) -> Read<Option<StoredBody>> {
+    for part in parts {
+        let rows = history_rows(link, &[*part], filter, item)?;
+        if let Some(held) = held_at(&rows, moment) {
+            return version(link, codec, &[*part], filter, item, Some(held));
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn versions(
+    link: &Link,
+    codec: &Codec,
+    parts: &[i64],
+    filter: &Filter,
+    (resource_type, item): (ResourceType, ItemId),
+    (before, limit): (Option<u32>, u32),
+) -> Read<Vec<StoredBody>> {
+    let newest = before.map_or(i64::from(u32::MAX), |before| i64::from(before) - 1);
+    let rows = link.query(
+        sql::VERSIONS,
+        &[
+            &parts,
+            &filter.categories,
+            &filter.sensitivities,
+            &filter.hide_gp_sourced,
+            &filter.sources,
+            &i32::from(resource_type.number()),
+            &(item.0 as i64),
+            &newest,
+            &i64::from(limit),
+        ],
+    )?;
+    let bodies = rows.iter().map(|row| stored_body(row, codec));
+    Ok(bodies.collect::<Result<_, StoreError>>()?)
 }
 
 pub(super) fn shared_item(
@@ -221,7 +295,7 @@ pub(super) fn source_activity(
             &filter.categories,
             &filter.sensitivities,
             &filter.hide_gp_sourced,
-            &filter.hidden_sources,
+            &filter.sources,
         ],
     )?;
     for row in rows {

@@ -61,6 +61,7 @@ impl ItemRow {
             form: int(row, 12)?,
             bytes: int(row, 13)?,
             digest: get::<&[u8]>(row, 14)?.try_into().unwrap_or_default(),
+            moment: get(row, 16)?,
         };
         this.sealed(get(row, 15)?)
     }
@@ -70,7 +71,7 @@ impl ItemRow {
 pub(super) fn stored_body(row: &Row, codec: &Codec) -> Result<StoredBody, StoreError> {
     let columns = ItemRow::of(row)?;
     let header = columns.header()?;
-    let plain = codec.checked(columns.form, columns.bytes, get(row, 16)?, &columns.digest)?;
+    let plain = codec.checked(columns.form, columns.bytes, get(row, 17)?, &columns.digest)?;
     Ok(StoredBody {
         sensitivity: columns.protection()?,
         person: columns.person(),

@@ -7,7 +7,7 @@
 use crate::store::row::item_columns;
 
 /// The view as a condition on the table aliased by `$t`: $2 categories, $3 protection levels, $4 hide
-/// GP items, $5 hidden sources.
+/// GP items, $5 sources. See `Filter`.
 macro_rules! permitted {
     ($t:literal) => {
         concat!(
@@ -17,9 +17,40 @@ macro_rules! permitted {
             $t,
             ".sensitivity::integer) & 1) = 1 AND (NOT $4::boolean OR (",
             $t,
-            ".flags & 4) = 0) AND ($5::text = '' OR strpos($5::text, ',' || ",
+            ".flags & 4) = 0) AND ($5::text = '' OR $5::text = '=' || ",
             $t,
-            ".source || ',') = 0)"
+            ".source OR (left($5::text, 1) = ',' AND strpos($5::text, ',' || ",
+            $t,
+            ".source || ',') = 0))"
+        )
+    };
+}
+
+/// Not deleted.
+macro_rules! alive {
+    ($t:literal) => {
+        concat!(" AND (", $t, ".flags & 8) = 0")
+    };
+}
+
+/// What came of a source in one table: $1 the part, $6 the source, $7 to $11 the place before it, $12 the
+/// type, $13 the first moment, $14 the first arrival, $15 how many.
+macro_rules! changes_of {
+    ($table:literal) => {
+        concat!(
+            "SELECT ",
+            item_columns!(),
+            ", i.body FROM ",
+            $table,
+            " AS i WHERE i.source = $6::text AND ($1::bigint[] IS NULL OR i.person = ANY($1::bigint[])) \
+             AND (i.moment, i.person, i.kind, i.item, i.version) \
+             < ($7::bigint, $8::bigint, $9::integer, $10::bigint, $11::integer) \
+             AND i.moment <= $7::bigint \
+             AND ($12::integer IS NULL OR i.kind = $12::integer) AND i.moment >= $13::bigint \
+             AND i.received_at >= $14::bigint AND ",
+            permitted!("i"),
+            " ORDER BY i.moment DESC, i.person DESC, i.kind DESC, i.item DESC, i.version DESC \
+             LIMIT $15::bigint"
         )
     };
 }
@@ -74,7 +105,7 @@ macro_rules! chosen_cases {
 macro_rules! written_columns {
     () => {
         "person, kind, item, version, category, sensitivity, flags, source, code_key, clinical_at, \
-         event_at, received_at, form, bytes, digest, seal, body"
+         event_at, received_at, form, bytes, digest, seal, body, moment"
     };
 }
 
@@ -82,7 +113,7 @@ macro_rules! written_arrays {
     () => {
         "unnest($1::bigint[], $2::integer[], $3::bigint[], $4::integer[], $5::smallint[], \
          $6::smallint[], $7::smallint[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], \
-         $12::bigint[], $13::integer[], $14::integer[], $15::bytea[], $16::bigint[], $17::bytea[]"
+         $12::bigint[], $13::integer[], $14::integer[], $15::bytea[], $16::bigint[], $17::bytea[], $18::bigint[]"
     };
 }
 
@@ -97,6 +128,7 @@ pub(super) const PERSON_TABLES: &[&str] = &[
     "involvement",
     "person_flag",
     "choice",
+    "item_term",
 ];
 
 /// Statements about many people at once: searches for a person, and the upkeep.
@@ -106,6 +138,8 @@ pub(super) const ACROSS_PEOPLE: &[&str] = &[
     "BY_SOUND",
     "PEOPLE_AFTER",
     "SEALED",
+    "CHANGES",
+    "CHANGES_PAST",
     "SEALED_TALLY",
     "JOINS",
     "SAMPLE_ITEMS",
@@ -127,26 +161,27 @@ statements! {
     // Reads of items.
     HEADERS = concat!(
         "SELECT ", item_columns!(), " FROM item AS i WHERE i.person = ANY($1::bigint[]) AND ",
-        permitted!("i")
+        permitted!("i"), " AND ($6::boolean OR (i.flags & 8) = 0)"
     );
     WHOLE = concat!(
         "SELECT ", item_columns!(), ", i.body FROM item AS i WHERE i.person = ANY($1::bigint[]) AND ",
-        permitted!("i")
+        permitted!("i"), alive!("i")
     );
     CODES_HELD = "SELECT i.code_key, max(i.clinical_at) FROM item AS i \
         WHERE i.person = ANY($1::bigint[]) AND i.code_key = ANY($2::bigint[]) \
-        AND i.sensitivity = 0 AND (i.flags & 2) = 0 GROUP BY i.code_key";
+        AND i.sensitivity = 0 AND (i.flags & 10) = 0 GROUP BY i.code_key";
     SEALED = concat!(
-        "SELECT ", item_columns!(), " FROM item AS i WHERE i.sensitivity IN (2, 3) \
+        "SELECT ", item_columns!(), " FROM item AS i WHERE i.sensitivity IN (2, 3) AND (i.flags & 8) = 0 \
          ORDER BY i.received_at DESC, i.person, i.kind, i.item \
          LIMIT $1::bigint"
     );
-    SEALED_TALLY = "SELECT count(*), min(received_at) FROM item WHERE sensitivity IN (2, 3)";
+    SEALED_TALLY = "SELECT count(*), min(received_at) FROM item \
+        WHERE sensitivity IN (2, 3) AND (flags & 8) = 0";
     PEOPLE_AFTER = "SELECT person FROM person WHERE person > $1::bigint AND joined_into IS NULL \
         ORDER BY person LIMIT $2::bigint";
     HEADERS_OF = concat!(
         "SELECT ", item_columns!(), " FROM item AS i WHERE i.person = ANY($1::bigint[]) AND ",
-        permitted!("i"), " AND i.kind = $6::integer"
+        permitted!("i"), alive!("i"), " AND i.kind = $6::integer"
     );
     BODIES = concat!(
         "SELECT ", item_columns!(), ", i.body, w.place FROM \
@@ -154,6 +189,22 @@ statements! {
          JOIN item AS i ON i.kind = w.kind AND i.item = w.item \
          WHERE i.person = ANY($1::bigint[]) AND ", permitted!("i")
     );
+    BODIES_OF = concat!(
+        "SELECT ", item_columns!(), ", i.body, k.place FROM \
+         unnest($1::bigint[], $6::integer[], $7::bigint[]) WITH ORDINALITY AS k (person, kind, item, place) \
+         JOIN item AS i ON i.person = k.person AND i.kind = k.kind AND i.item = k.item WHERE ",
+        permitted!("i"), alive!("i"), " ORDER BY k.place"
+    );
+    VERSIONS = concat!(
+        "SELECT ", item_columns!(), ", i.body FROM item AS i WHERE i.person = ANY($1::bigint[]) \
+         AND i.kind = $6::integer AND i.item = $7::bigint AND i.version <= $8::bigint AND ",
+        permitted!("i"), " UNION ALL SELECT ", item_columns!(), ", i.body", past_versions!(),
+        " AND i.version <= $8::bigint ORDER BY 4 DESC LIMIT $9::bigint"
+    );
+    CHANGES = changes_of!("item");
+    CHANGES_PAST = changes_of!("item_history");
+    ENTRY_AT = "SELECT at FROM entry WHERE number = $1::bigint";
+    ENTRIES_HELD = "SELECT coalesce(max(number), -1) + 1 FROM entry";
     PAST_VERSION = concat!(
         "SELECT ", item_columns!(), ", i.body", past_versions!(), " AND i.version = $8::integer"
     );
@@ -164,15 +215,16 @@ statements! {
     );
     SHARED_ITEM = concat!(
         "SELECT ", item_columns!(), ", i.body FROM item AS i \
-         WHERE i.person = $1::bigint AND i.kind = $2::integer AND i.item = $3::bigint"
+         WHERE i.person = $1::bigint AND i.kind = $2::integer AND i.item = $3::bigint", alive!("i")
     );
     HOLDS = "SELECT 1 FROM item WHERE person = ANY($1::bigint[]) AND kind = $2::integer \
-        AND item = $3::bigint LIMIT 1";
-    SENSITIVITIES = "SELECT DISTINCT sensitivity FROM item WHERE person = ANY($1::bigint[])";
+        AND item = $3::bigint AND (flags & 8) = 0 LIMIT 1";
+    SENSITIVITIES = "SELECT DISTINCT sensitivity FROM item WHERE person = ANY($1::bigint[]) \
+        AND (flags & 8) = 0";
     SOURCES_SEEN = "SELECT source, last_received FROM source_seen ORDER BY source";
     SOURCES_OF_PERSON = concat!(
         "SELECT i.source, max(i.clinical_at), count(*) FROM item AS i \
-         WHERE i.person = ANY($1::bigint[]) AND ", permitted!("i"), " GROUP BY i.source"
+         WHERE i.person = ANY($1::bigint[]) AND ", permitted!("i"), alive!("i"), " GROUP BY i.source"
     );
 
     // Reads of people.
@@ -297,7 +349,7 @@ statements! {
     CURRENT_TO_HISTORY = concat!(
         "INSERT INTO item_history (", written_columns!(), ") \
          SELECT person, kind, item, version, category, sensitivity, flags, source, code_key, \
-         clinical_at, $4::bigint, received_at, form, bytes, digest, $5::bigint, body \
+         clinical_at, $4::bigint, received_at, form, bytes, digest, $5::bigint, body, moment \
          FROM item WHERE person = $1::bigint AND kind = $2::integer AND item = $3::bigint"
     );
     PUT_HISTORY = concat!(
@@ -305,13 +357,14 @@ statements! {
     );
     PUT_ITEMS = concat!(
         "INSERT INTO item (", written_columns!(), ", versions) SELECT * FROM ",
-        written_arrays!(), ", $18::integer[]) ON CONFLICT (person, kind, item) DO UPDATE SET \
+        written_arrays!(), ", $19::integer[]) ON CONFLICT (person, kind, item) DO UPDATE SET \
          version = excluded.version, category = excluded.category, \
          sensitivity = excluded.sensitivity, flags = excluded.flags, source = excluded.source, \
          code_key = excluded.code_key, clinical_at = excluded.clinical_at, \
          event_at = excluded.event_at, received_at = excluded.received_at, \
          form = excluded.form, bytes = excluded.bytes, digest = excluded.digest, \
-         seal = excluded.seal, body = excluded.body, versions = excluded.versions"
+         seal = excluded.seal, body = excluded.body, moment = excluded.moment, \
+         versions = excluded.versions"
     );
     TOUCH_ITEM = "UPDATE item SET event_at = $4::bigint, seal = $5::bigint, \
         versions = $6::integer \

@@ -217,7 +217,7 @@ fn items(
                 let columns = ItemRow::of(row)?;
                 columns.header()?;
                 columns.protection()?;
-                let body = get(row, 16)?;
+                let body = get(row, 17)?;
                 codec
                     .checked(columns.form, columns.bytes, body, &columns.digest)
                     .map(drop)

@@ -47,6 +47,7 @@ struct Rows<'a> {
     digest: Vec<&'a [u8]>,
     seal: Vec<i64>,
     body: Vec<&'a [u8]>,
+    moment: Vec<i64>,
 }
 
 impl<'a> Rows<'a> {
@@ -68,6 +69,7 @@ impl<'a> Rows<'a> {
         self.digest.push(&row.digest);
         self.seal.push(row.seal());
         self.body.push(body);
+        self.moment.push(row.moment);
     }
 
     fn values(self) -> Vec<Box<dyn ToSql + Sync + 'a>> {
@@ -89,6 +91,7 @@ impl<'a> Rows<'a> {
             self.digest,
             self.seal,
             self.body,
+            self.moment,
         ]
     }
 }

@@ -9,7 +9,7 @@ use super::prepare::{
     Details, Prepared, PreparedChange, PreparedDelivery, PreparedEntry, PreparedItem,
 };
 use super::row::{ItemRow, item_columns};
-use crate::store::{Committed, Put, StoreError, is_closed};
+use crate::store::{Committed, Expect, Put, StoreError, is_closed};
 
 use super::cases;
 
@@ -84,7 +84,7 @@ fn apply_change(
             done.delivery = Some(put_delivery(connection, delivery)?);
         }
         PreparedChange::Item(item) => {
-            let put = put_item(connection, item)?;
+            let put = put_item(connection, item, done.entry as i64)?;
             if matches!(put, Put::Created { .. }) {
                 progress.items += 1;
             }
@@ -281,25 +281,25 @@ fn put_delivery(connection: &Connection, prepared: &PreparedDelivery) -> Result<
 
 const INSERT_ITEM: &str = "INSERT INTO item \
     (person, kind, item, version, category, sensitivity, flags, source, code_key, clinical_at, \
-     event_at, received_at, form, bytes, digest, seal, body, versions) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?4) \
+     event_at, received_at, form, bytes, digest, seal, body, moment, versions) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?4) \
     ON CONFLICT (person, kind, item) DO NOTHING";
 
 const UPDATE_ITEM: &str = "UPDATE item SET version = ?4, category = ?5, sensitivity = ?6, \
     flags = ?7, source = ?8, code_key = ?9, clinical_at = ?10, event_at = ?11, \
     received_at = ?12, form = ?13, bytes = ?14, digest = ?15, seal = ?16, body = ?17, \
-    versions = ?4 WHERE person = ?1 AND kind = ?2 AND item = ?3";
+    moment = ?18, versions = ?4 WHERE person = ?1 AND kind = ?2 AND item = ?3";
 
 const INSERT_HISTORY: &str = "INSERT INTO item_history \
     (person, kind, item, version, category, sensitivity, flags, source, code_key, clinical_at, \
-     event_at, received_at, form, bytes, digest, seal, body) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+     event_at, received_at, form, bytes, digest, seal, body, moment) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
 const CURRENT_TO_HISTORY: &str = "INSERT INTO item_history \
     (person, kind, item, version, category, sensitivity, flags, source, code_key, clinical_at, \
-     event_at, received_at, form, bytes, digest, seal, body) \
+     event_at, received_at, form, bytes, digest, seal, body, moment) \
     SELECT person, kind, item, version, category, sensitivity, flags, source, code_key, \
-     clinical_at, event_at, received_at, form, bytes, digest, seal, body \
+     clinical_at, event_at, received_at, form, bytes, digest, seal, body, moment \
     FROM item WHERE person = ?1 AND kind = ?2 AND item = ?3";
 
 const CURRENT_ITEM: &str = concat!(
@@ -335,36 +335,46 @@ fn write_row(
             row.digest,
             row.seal(),
             body,
+            row.moment,
         ],
     )
 }
 
 /// Most puts are first versions, so the insert is tried before anything is read.
-fn put_item(connection: &Connection, put: &PreparedItem) -> Result<Put, Refusal> {
-    if write_row(connection, INSERT_ITEM, &put.row, &put.body)? == 1 {
+fn put_item(connection: &Connection, put: &PreparedItem, moment: i64) -> Result<Put, Refusal> {
+    let first = put.beside(None, moment);
+    if matches!(put.expect, Expect::Any | Expect::Absent)
+        && write_row(connection, INSERT_ITEM, &first, &put.body)? == 1
+    {
         return Ok(Put::Created { version: 1 });
     }
     let key = params![put.row.person, put.row.kind, put.row.item];
-    let (held, versions) = connection
+    let held = connection
         .prepare_cached(CURRENT_ITEM)?
-        .query_row(key, |row| Ok((ItemRow::read(row), row.get::<_, i64>(16)?)))?;
+        .query_row(key, |row| Ok((ItemRow::read(row), row.get::<_, i64>(17)?)))
+        .optional()?;
+    let Some((held, versions)) = held else {
+        put.as_expected(None)?;
+        return Err(StoreError::VersionConflict.into());
+    };
     let held = held?;
-    let older = put.row.event_at < held.event_at;
-    if put.row.says_the_same(&held) {
-        if !older && put.row.event_at != held.event_at {
-            confirm(connection, &held, put.row.event_at)?;
+    put.as_expected(Some(&held))?;
+    let next = ItemRow {
+        version: versions + 1,
+        ..put.beside(Some(&held), moment)
+    };
+    let older = next.event_at < held.event_at;
+    if next.says_the_same(&held) {
+        if !older && next.event_at != held.event_at {
+            confirm(connection, &held, next.event_at)?;
         }
         return Ok(Put::Unchanged {
             version: held.version as u32,
         });
     }
-    let next = ItemRow {
-        version: versions + 1,
-        ..put.row.clone()
-    };
     let version = next.version as u32;
     if older {
-        if let Some(version) = same_in_history(connection, &put.row)? {
+        if let Some(version) = same_in_history(connection, &next)? {
             return Ok(Put::Unchanged { version });
         }
         write_row(connection, INSERT_HISTORY, &next, &put.body)?;

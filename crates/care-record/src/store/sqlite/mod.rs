@@ -10,6 +10,7 @@ mod read_cohorts;
 mod read_items;
 mod read_log;
 mod read_people;
+mod read_supply;
 mod readers;
 mod reserve;
 mod row;
@@ -39,9 +40,9 @@ use super::body::Codec;
 use super::filter::Filter;
 use super::prepare;
 use super::{
-    CaseEventRow, CaseQuery, CaseRow, CaseTally, Commit, Committed, DeliveryRow, DetailsQuery,
-    IdentifierRow, PersonRow, SealedRow, SourceActivity, Store, StoreError, StoreHealth,
-    StoredBody, WorklistRow,
+    CaseEventRow, CaseQuery, CaseRow, CaseTally, ChangesAsked, Commit, Committed, DeliveryRow,
+    DetailsQuery, IdentifierRow, PersonRow, SealedRow, SourceActivity, Store, StoreError,
+    StoreHealth, StoredBody, WorklistRow,
 };
 
 /// The database's name in the data directory.
@@ -156,7 +157,49 @@ impl Store for SqliteStore {
     }
 
     fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
-        self.on_records(|c| read_items::headers(c, person, &Filter::from(view)))
+        self.on_records(|c| read_items::headers(c, person, &Filter::from(view), false))
+    }
+
+    fn headers_ever(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
+        self.on_records(|c| read_items::headers(c, person, &Filter::from(view), true))
+    }
+
+    fn bodies_of(
+        &self,
+        view: &View,
+        wanted: &[(Option<PersonId>, ResourceType, ItemId)],
+    ) -> Result<Vec<StoredBody>, StoreError> {
+        self.on_records(|c| read_supply::bodies_of(c, &self.codec, &Filter::from(view), wanted))
+    }
+
+    fn version_at(
+        &self,
+        owner: Option<PersonId>,
+        view: &View,
+        item: (ResourceType, ItemId),
+        moment: u64,
+    ) -> Result<Option<StoredBody>, StoreError> {
+        self.on_records(|c| {
+            read_items::version_at(c, &self.codec, owner, &Filter::from(view), item, moment)
+        })
+    }
+
+    fn versions(
+        &self,
+        owner: Option<PersonId>,
+        view: &View,
+        item: (ResourceType, ItemId),
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<StoredBody>, StoreError> {
+        let page = (before, limit);
+        self.on_records(|c| {
+            read_items::versions(c, &self.codec, owner, &Filter::from(view), item, page)
+        })
+    }
+
+    fn changes(&self, view: &View, asked: &ChangesAsked) -> Result<Vec<StoredBody>, StoreError> {
+        self.on_records(|c| read_supply::changes(c, &self.codec, &Filter::from(view), asked))
     }
 
     fn headers_of(
@@ -177,15 +220,15 @@ impl Store for SqliteStore {
         self.on_records(|c| read_items::bodies(c, &self.codec, person, &Filter::from(view), wanted))
     }
 
-    fn version(
+    fn version_of(
         &self,
-        person: PersonId,
+        owner: Option<PersonId>,
         view: &View,
         item: (ResourceType, ItemId),
         version: Option<u32>,
     ) -> Result<Option<StoredBody>, StoreError> {
         self.on_records(|c| {
-            read_items::version(c, &self.codec, person, &Filter::from(view), item, version)
+            read_items::version_of(c, &self.codec, owner, &Filter::from(view), item, version)
         })
     }
 

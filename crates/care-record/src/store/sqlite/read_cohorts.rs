@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::fault::reading;
 use super::prepare::part;
-use super::read_items::{collect, parts, permitted, stored_body};
+use super::read_items::{alive, collect, parts, permitted, stored_body};
 use super::row::{ItemRow, item_columns, moment};
 use crate::store::body::Codec;
 use crate::store::filter::Filter;
@@ -45,7 +45,7 @@ pub(super) fn codes_held(
             parts!(),
             "SELECT i.code_key, max(i.clinical_at) \
              FROM part CROSS JOIN item AS i ON i.person = part.person \
-             WHERE i.sensitivity = 0 AND (i.flags & 2) = 0 \
+             WHERE i.sensitivity = 0 AND (i.flags & 10) = 0 \
              AND instr(?2, ',' || i.code_key || ',') > 0 GROUP BY i.code_key"
         ),
         params![person, wanted],
@@ -73,14 +73,15 @@ pub(super) fn whole(
             "SELECT ",
             item_columns!(),
             ", i.body FROM part CROSS JOIN item AS i ON i.person = part.person WHERE ",
-            permitted!("i")
+            permitted!("i"),
+            alive!("i")
         ),
         params![
             person,
             filter.categories,
             filter.sensitivities,
             filter.hide_gp_sourced,
-            filter.hidden_sources
+            filter.sources
         ],
         |row| stored_body(row, codec),
     )
@@ -92,7 +93,7 @@ pub(super) fn sealed(connection: &Connection, limit: u32) -> Result<Vec<SealedRo
         concat!(
             "SELECT ",
             item_columns!(),
-            " FROM item AS i WHERE i.sensitivity IN (2, 3) \
+            " FROM item AS i WHERE i.sensitivity IN (2, 3) AND (i.flags & 8) = 0 \
              ORDER BY i.received_at DESC, i.person, i.kind, i.item LIMIT ?1"
         ),
         params![limit],
@@ -112,7 +113,8 @@ pub(super) fn sealed_tally(
 ) -> Result<(u64, Option<Timestamp>), StoreError> {
     let found = collect(
         connection,
-        "SELECT count(*), min(received_at) FROM item WHERE sensitivity IN (2, 3)",
+        "SELECT count(*), min(received_at) FROM item \
+         WHERE sensitivity IN (2, 3) AND (flags & 8) = 0",
         params![],
         |row| {
             let count: i64 = row.get(0).map_err(reading)?;

@@ -11,10 +11,11 @@ use super::row::{ItemRow, item_columns, moment};
 use crate::store::body::Codec;
 use crate::store::filter::Filter;
 use crate::store::meta::with_version;
+use crate::store::row::held_at;
 use crate::store::{SourceActivity, StoreError, StoredBody};
 
 /// The view as a condition on the table aliased by `$t`: ?2 categories, ?3 protection levels, ?4 hide
-/// GP items, ?5 hidden sources.
+/// GP items, ?5 sources. See [`Filter`].
 macro_rules! permitted {
     ($t:literal) => {
         concat!(
@@ -26,10 +27,19 @@ macro_rules! permitted {
             " AND (?4 = 0 OR (",
             $t,
             ".flags & 4) = 0)",
-            " AND (?5 = '' OR instr(?5, ',' || ",
+            " AND (?5 = '' OR ?5 = '=' || ",
             $t,
-            ".source || ',') = 0)"
+            ".source OR (substr(?5, 1, 1) = ',' AND instr(?5, ',' || ",
+            $t,
+            ".source || ',') = 0))"
         )
+    };
+}
+
+/// Not deleted.
+macro_rules! alive {
+    ($t:literal) => {
+        concat!(" AND (", $t, ".flags & 8) = 0")
     };
 }
 
@@ -41,7 +51,7 @@ macro_rules! parts {
          SELECT p.person FROM person AS p JOIN part ON p.joined_into = part.person) "
     };
 }
-pub(super) use {parts, permitted};
+pub(super) use {alive, parts, permitted};
 
 /// Rows of a statement, each read by `read`; the first damage ends the read.
 pub(super) fn collect<T>(
@@ -68,6 +78,7 @@ pub(super) fn headers(
     connection: &Connection,
     person: PersonId,
     filter: &Filter,
+    with_deleted: bool,
 ) -> Result<Vec<Header>, StoreError> {
     let Some(person) = readable(person) else {
         return Ok(Vec::new());
@@ -79,14 +90,16 @@ pub(super) fn headers(
             "SELECT ",
             item_columns!(),
             " FROM part CROSS JOIN item AS i ON i.person = part.person WHERE ",
-            permitted!("i")
+            permitted!("i"),
+            " AND (?6 OR (i.flags & 8) = 0)"
         ),
         params![
             person,
             filter.categories,
             filter.sensitivities,
             filter.hide_gp_sourced,
-            filter.hidden_sources
+            filter.sources,
+            with_deleted
         ],
         |row| ItemRow::read(row)?.header(),
     )
@@ -109,14 +122,15 @@ pub(super) fn headers_of(
             "SELECT ",
             item_columns!(),
             " FROM part CROSS JOIN item AS i ON i.person = part.person AND i.kind = ?6 WHERE ",
-            permitted!("i")
+            permitted!("i"),
+            alive!("i")
         ),
         params![
             person,
             filter.categories,
             filter.sensitivities,
             filter.hide_gp_sourced,
-            filter.hidden_sources,
+            filter.sources,
             resource_type.number()
         ],
         |row| ItemRow::read(row)?.header(),
@@ -134,8 +148,8 @@ pub(super) fn bodies(
     let parts = parts_of(connection, person)?;
     for (resource_type, item) in wanted {
         for part in &parts {
-            let body = current(connection, codec, *part, filter, *resource_type, *item)?;
-            found.extend(body);
+            let body = current(connection, codec, *part, filter, (*resource_type, *item))?;
+            found.extend(body.filter(|body| !body.header.deleted));
         }
     }
     Ok(found)
@@ -158,8 +172,7 @@ fn current(
     codec: &Codec,
     part: i64,
     filter: &Filter,
-    resource_type: ResourceType,
-    item: ItemId,
+    (resource_type, item): (ResourceType, ItemId),
 ) -> Result<Option<StoredBody>, StoreError> {
     one(
         connection,
@@ -175,7 +188,7 @@ fn current(
             filter.categories,
             filter.sensitivities,
             filter.hide_gp_sourced,
-            filter.hidden_sources,
+            filter.sources,
             resource_type.number(),
             item.0 as i64
         ],
@@ -201,7 +214,7 @@ pub(super) fn stored_body(row: &Row<'_>, codec: &Codec) -> Result<StoredBody, St
     let columns = ItemRow::read(row)?;
     let header = columns.header()?;
     let body = row
-        .get_ref(16)
+        .get_ref(17)
         .ok()
         .and_then(|body| body.as_blob().ok())
         .ok_or(StoreError::Corrupt)?;
@@ -219,8 +232,7 @@ pub(super) fn stored_body(row: &Row<'_>, codec: &Codec) -> Result<StoredBody, St
 macro_rules! past_versions {
     () => {
         concat!(
-            " FROM part CROSS JOIN item_history AS i ON i.person = part.person \
-             WHERE i.kind = ?6 AND i.item = ?7 AND ",
+            " FROM item_history AS i WHERE i.person = ?1 AND i.kind = ?6 AND i.item = ?7 AND ",
             permitted!("i"),
             " AND EXISTS (SELECT 1 FROM item AS c WHERE c.person = i.person \
              AND c.kind = i.kind AND c.item = i.item AND ",
@@ -230,66 +242,127 @@ macro_rules! past_versions {
     };
 }
 
-pub(super) fn version(
+/// The parts where an item of a person, or of nobody, may lie.
+fn parts_for(
+    connection: &Connection,
+    owner: Option<PersonId>,
+    item: (ResourceType, ItemId),
+) -> Result<Vec<i64>, StoreError> {
+    match owner {
+        Some(person) => parts_of(connection, person),
+        None => Ok(vec![shared_part(item.0, item.1)]),
+    }
+}
+
+pub(super) fn version_of(
     connection: &Connection,
     codec: &Codec,
-    person: PersonId,
+    owner: Option<PersonId>,
     filter: &Filter,
-    (resource_type, item): (ResourceType, ItemId),
+    item: (ResourceType, ItemId),
     version: Option<u32>,
 ) -> Result<Option<StoredBody>, StoreError> {
-    for part in parts_of(connection, person)? {
-        let held = current(connection, codec, part, filter, resource_type, item)?;
+    let parts = parts_for(connection, owner, item)?;
+    for part in &parts {
+        let held = current(connection, codec, *part, filter, item)?;
         if let Some(held) = held
             && version.is_none_or(|version| version == held.header.version)
         {
             return Ok(Some(held));
         }
     }
-    let (Some(version), Some(person)) = (version, readable(person)) else {
+    let Some(version) = version else {
         return Ok(None);
     };
-    one(
-        connection,
-        codec,
-        concat!(
-            parts!(),
-            "SELECT ",
-            item_columns!(),
-            ", i.body",
-            past_versions!(),
-            " AND i.version = ?8"
-        ),
-        params![
-            person,
-            filter.categories,
-            filter.sensitivities,
-            filter.hide_gp_sourced,
-            filter.hidden_sources,
-            resource_type.number(),
-            item.0 as i64,
-            version
-        ],
-    )
+    for part in parts {
+        let found = one(
+            connection,
+            codec,
+            concat!(
+                "SELECT ",
+                item_columns!(),
+                ", i.body",
+                past_versions!(),
+                " AND i.version = ?8"
+            ),
+            params![
+                part,
+                filter.categories,
+                filter.sensitivities,
+                filter.hide_gp_sourced,
+                filter.sources,
+                item.0.number(),
+                item.1.0 as i64,
+                version
+            ],
+        )?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
-pub(super) fn history(
+/// Every permitted version, newest first, with its body: ?8 the greatest version number, ?9 how many.
+const VERSIONS: &str = concat!(
+    "SELECT ",
+    item_columns!(),
+    ", i.body FROM item AS i WHERE i.person = ?1 AND i.kind = ?6 AND i.item = ?7 \
+     AND i.version <= ?8 AND ",
+    permitted!("i"),
+    " UNION ALL SELECT ",
+    item_columns!(),
+    ", i.body",
+    past_versions!(),
+    " AND i.version <= ?8 ORDER BY 4 DESC LIMIT ?9"
+);
+
+pub(super) fn versions(
     connection: &Connection,
-    person: PersonId,
+    codec: &Codec,
+    owner: Option<PersonId>,
+    filter: &Filter,
+    item: (ResourceType, ItemId),
+    (before, limit): (Option<u32>, u32),
+) -> Result<Vec<StoredBody>, StoreError> {
+    let newest = before.map_or(i64::from(u32::MAX), |before| i64::from(before) - 1);
+    for part in parts_for(connection, owner, item)? {
+        let found = collect(
+            connection,
+            VERSIONS,
+            params![
+                part,
+                filter.categories,
+                filter.sensitivities,
+                filter.hide_gp_sourced,
+                filter.sources,
+                item.0.number(),
+                item.1.0 as i64,
+                newest,
+                limit
+            ],
+            |row| stored_body(row, codec),
+        )?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The permitted versions of one part, newest first, without bodies.
+fn history_of_part(
+    connection: &Connection,
+    part: i64,
     filter: &Filter,
     (resource_type, item): (ResourceType, ItemId),
-) -> Result<Vec<Header>, StoreError> {
-    let Some(person) = readable(person) else {
-        return Ok(Vec::new());
-    };
+) -> Result<Vec<ItemRow>, StoreError> {
     collect(
         connection,
         concat!(
-            parts!(),
             "SELECT ",
             item_columns!(),
-            " FROM part CROSS JOIN item AS i ON i.person = part.person \
-             WHERE i.kind = ?6 AND i.item = ?7 AND ",
+            " FROM item AS i WHERE i.person = ?1 AND i.kind = ?6 AND i.item = ?7 AND ",
             permitted!("i"),
             " UNION ALL SELECT ",
             item_columns!(),
@@ -297,16 +370,50 @@ pub(super) fn history(
             " ORDER BY 4 DESC"
         ),
         params![
-            person,
+            part,
             filter.categories,
             filter.sensitivities,
             filter.hide_gp_sourced,
-            filter.hidden_sources,
+            filter.sources,
             resource_type.number(),
             item.0 as i64
         ],
-        |row| ItemRow::read(row)?.header(),
+        ItemRow::read,
     )
+}
+
+pub(super) fn history(
+    connection: &Connection,
+    person: PersonId,
+    filter: &Filter,
+    item: (ResourceType, ItemId),
+) -> Result<Vec<Header>, StoreError> {
+    let mut found = Vec::new();
+    for part in parts_of(connection, person)? {
+        for row in history_of_part(connection, part, filter, item)? {
+            found.push(row.header()?);
+        }
+    }
+    found.sort_by_key(|header| std::cmp::Reverse(header.version));
+    Ok(found)
+}
+
+/// The version that held at a moment: of those that had come by then, the one of the newest event.
+pub(super) fn version_at(
+    connection: &Connection,
+    codec: &Codec,
+    owner: Option<PersonId>,
+    filter: &Filter,
+    item: (ResourceType, ItemId),
+    moment: u64,
+) -> Result<Option<StoredBody>, StoreError> {
+    for part in parts_for(connection, owner, item)? {
+        let rows = history_of_part(connection, part, filter, item)?;
+        if let Some(version) = held_at(&rows, moment) {
+            return version_of(connection, codec, owner, filter, item, Some(version));
+        }
+    }
+    Ok(None)
 }
 
 pub(super) fn shared_item(
@@ -320,7 +427,8 @@ pub(super) fn shared_item(
         concat!(
             "SELECT ",
             item_columns!(),
-            ", i.body FROM item AS i WHERE i.person = ?1 AND i.kind = ?2 AND i.item = ?3"
+            ", i.body FROM item AS i WHERE i.person = ?1 AND i.kind = ?2 AND i.item = ?3",
+            alive!("i")
         ),
         params![
             shared_part(resource_type, item),
@@ -340,7 +448,9 @@ pub(super) fn holds(
         None => vec![shared_part(resource_type, item)],
     };
     let mut statement = connection
-        .prepare_cached("SELECT 1 FROM item WHERE person = ?1 AND kind = ?2 AND item = ?3")
+        .prepare_cached(
+            "SELECT 1 FROM item WHERE person = ?1 AND kind = ?2 AND item = ?3 AND (flags & 8) = 0",
+        )
         .map_err(reading)?;
     for part in parts {
         let key = params![part, resource_type.number(), item.0 as i64];
@@ -362,7 +472,8 @@ pub(super) fn sensitivities(
         connection,
         concat!(
             parts!(),
-            "SELECT DISTINCT i.sensitivity FROM part CROSS JOIN item AS i ON i.person = part.person"
+            "SELECT DISTINCT i.sensitivity FROM part CROSS JOIN item AS i ON i.person = part.person \
+             WHERE (i.flags & 8) = 0"
         ),
         [person],
         |row| {
@@ -406,6 +517,7 @@ pub(super) fn source_activity(
             "SELECT i.source, max(i.clinical_at), count(*) \
              FROM part CROSS JOIN item AS i ON i.person = part.person WHERE ",
             permitted!("i"),
+            alive!("i"),
             " GROUP BY i.source"
         ),
         params![
@@ -413,7 +525,7 @@ pub(super) fn source_activity(
             filter.categories,
             filter.sensitivities,
             filter.hide_gp_sourced,
-            filter.hidden_sources
+            filter.sources
         ],
         |row| {
             let newest: Option<i64> = row.get(1).map_err(reading)?;

@@ -26,6 +26,7 @@ impl ItemRow {
                 form: row.get(12)?,
                 bytes: row.get(13)?,
                 digest: digest.try_into().unwrap_or_default(),
+                moment: row.get(16)?,
             };
             Ok((this, row.get(15)?))
         };

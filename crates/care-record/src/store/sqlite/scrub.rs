@@ -106,7 +106,7 @@ fn item(row: &Row<'_>, codec: &Codec) -> Result<(), StoreError> {
     let columns = ItemRow::read(row)?;
     columns.header()?;
     columns.protection()?;
-    let body = row.get_ref(16).ok().and_then(|body| body.as_blob().ok());
+    let body = row.get_ref(17).ok().and_then(|body| body.as_blob().ok());
     let body = body.ok_or(StoreError::Corrupt)?;
     codec
         .checked(columns.form, columns.bytes, body, &columns.digest)

@@ -12,7 +12,7 @@ impl Engine for SqliteStore {
     }
 
     fn headers_by(&self, person: PersonId, filter: &Filter) -> Vec<Header> {
-        self.on_reader(|c| read_items::headers(c, person, filter))
+        self.on_reader(|c| read_items::headers(c, person, filter, false))
             .expect("read")
     }
 
@@ -32,8 +32,10 @@ impl Engine for SqliteStore {
         item: (ResourceType, ItemId),
         version: Option<u32>,
     ) -> Option<StoredBody> {
-        self.on_reader(|c| read_items::version(c, &self.codec, person, filter, item, version))
-            .expect("read")
+        self.on_reader(|c| {
+            read_items::version_of(c, &self.codec, Some(person), filter, item, version)
+        })
+        .expect("read")
     }
 
     fn history_by(

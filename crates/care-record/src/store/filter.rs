@@ -1,6 +1,7 @@
 //! A `View` in the form a query filters by. Only a `View` makes one (and tests).
 
 use care_core::access::View;
+use care_core::vocabulary::{CategorySet, Sensitivity};
 
 /// The bits and texts every read binds.
 #[derive(Debug, Clone)]
@@ -45,6 +46,16 @@ impl From<&View> for Filter {
 }
 
 impl Filter {
+    /// Whether everything of its one source is read.
+    pub fn sees_its_source_whole(&self) -> bool {
+        let categories = i64::from(CategorySet::whole_record().bits());
+        let levels = (1 << Sensitivity::ALL.len()) - 1;
+        self.only_source().is_some()
+            && self.categories & categories == categories
+            && self.sensitivities & levels == levels
+            && !self.hide_gp_sourced
+    }
+
     /// The one source that is read, where there is one.
     pub fn only_source(&self) -> Option<&str> {
         self.sources.strip_prefix('=')

@@ -8,6 +8,7 @@
 mod body;
 mod cases;
 mod filter;
+mod index;
 #[cfg(test)]
 mod load;
 mod meta;
@@ -22,12 +23,16 @@ mod upkeep;
 
 pub(crate) use body::{Codec, DELIVERY_KIND, ENTRY_KIND};
 pub(crate) use cases::*;
+pub(crate) use index::{Found, IndexWork, OwnParameter, Spot, SpotOrder};
 pub(crate) use model::*;
 pub use upkeep::CheckReport;
 pub(crate) use upkeep::{KeptCheckpoint, Samples, Upkeep};
 
 use care_core::access::View;
+use std::sync::Arc;
+
 use care_core::fhir::ResourceType;
+use care_core::fhir::search::{Parameters, Wanted, item_term};
 use care_core::sections::Header;
 use care_core::vocabulary::{ItemId, PersonId, SensitivitySet};
 use jiff::Timestamp;
@@ -125,6 +130,49 @@ pub(crate) trait Store: Send + Sync {
         view: &View,
         item: (ResourceType, ItemId),
     ) -> Result<Vec<Header>, StoreError>;
+
+    /// Items of a type that the view's one source brought and that the index finds, in the order of their
+    /// clinical time: from after `after`, at most `limit`. Deleted items are in no index. A view that is
+    /// not of one source finds nothing.
+    ///
+    /// Errors: [`StoreError::Indexing`] while items from before the index are worked in.
+    fn find(
+        &self,
+        view: &View,
+        kind: ResourceType,
+        wanted: &Wanted,
+        order: SpotOrder,
+        after: Option<Spot>,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError>;
+
+    /// How many of these there are, counted up to `most`.
+    fn tally(
+        &self,
+        view: &View,
+        kind: ResourceType,
+        wanted: &Wanted,
+        most: u64,
+    ) -> Result<u64, StoreError>;
+
+    /// Whose an item of the view's one source is, where only its own key is known: `None` where there is
+    /// no such item, `Some(None)` for a thing about nobody.
+    fn owner_of(
+        &self,
+        view: &View,
+        (kind, item): (ResourceType, ItemId),
+    ) -> Result<Option<Option<PersonId>>, StoreError> {
+        let Some(source) = view.only_source() else {
+            return Ok(None);
+        };
+        let wanted = Wanted::Term(item_term(source, kind, &item.to_string()));
+        let found = self.find(view, kind, &wanted, SpotOrder::NewestFirst, None, 16)?;
+        let found = found.into_iter().find(|found| found.item == item);
+        Ok(found.map(|found| found.person))
+    }
+
+    /// The search parameters that may be asked for: R4's, and the deployment's own that are worked in.
+    fn parameters(&self) -> Arc<Parameters>;
 
     /// Things about nobody (organisations, code systems …): the current body.
     fn shared_item(&self, item: (ResourceType, ItemId)) -> Result<Option<StoredBody>, StoreError>;

@@ -481,6 +481,10 @@ pub(crate) enum StoreError {
     JoinLoop,
     #[error("somebody else changed this case meanwhile; open it again and look at what changed")]
     Stale,
+    #[error(
+        "the search index is being made: {done} of {total} items are in it; ask again in a while"
+    )]
+    Indexing { done: u64, total: u64 },
     #[error("there is no such row; it may have been given by another store")]
     NoSuchRow,
     #[error("nothing was written: the disk is full; free space, writing goes on by itself")]

@@ -1,11 +1,14 @@
 //! A commit made ready on the caller's thread: compressed, digested, serialised. The writer only
 //! writes.
 
+use std::sync::Arc;
+
 use care_core::audit::{Entry, leaf_hash};
 use care_core::fhir::ResourceType;
 use care_core::vocabulary::{Involvement, ItemId, PersonId, SourceCode};
 use sha2::{Digest as _, Sha256};
 
+use super::index::Indexer;
 use super::row::{CURRENT, DELETED, GP_SOURCED, ItemRow, NO_MOMENT, WITHDRAWN};
 use crate::store::body::{Codec, DELIVERY_KIND, ENTRY_KIND, Packed, digest};
 use crate::store::{
@@ -86,6 +89,8 @@ pub(super) struct PreparedItem {
     pub body: Vec<u8>,
     pub order: PutOrder,
     pub expect: Expect,
+    /// What it is kept under in the index; nothing for a tombstone.
+    pub words: Option<Arc<str>>,
 }
 
 impl PreparedItem {
@@ -168,7 +173,11 @@ fn marked(change: Change) -> impl Iterator<Item = Change> {
 }
 
 /// Does the work of a commit that needs no database.
-pub(super) fn prepare(commit: Commit, codec: &Codec) -> Result<Prepared, StoreError> {
+pub(super) fn prepare(
+    commit: Commit,
+    codec: &Codec,
+    indexer: &Indexer,
+) -> Result<Prepared, StoreError> {
     let only_audit = commit.changes.iter().all(|change| {
         matches!(
             change,
@@ -179,7 +188,7 @@ pub(super) fn prepare(commit: Commit, codec: &Codec) -> Result<Prepared, StoreEr
         .changes
         .into_iter()
         .flat_map(marked)
-        .map(|change| prepare_change(change, codec))
+        .map(|change| prepare_change(change, codec, indexer))
         .collect::<Result<_, _>>()?;
     let entries = std::iter::once(&commit.entry)
         .chain(&commit.more_entries)
@@ -203,10 +212,14 @@ fn prepare_entry(entry: &Entry, codec: &Codec) -> Result<PreparedEntry, StoreErr
     })
 }
 
-fn prepare_change(change: Change, codec: &Codec) -> Result<PreparedChange, StoreError> {
+fn prepare_change(
+    change: Change,
+    codec: &Codec,
+    indexer: &Indexer,
+) -> Result<PreparedChange, StoreError> {
     Ok(match change {
         Change::Delivery(delivery) => PreparedChange::Delivery(prepare_delivery(delivery, codec)),
-        Change::Item(put) => PreparedChange::Item(prepare_item(&put, codec)?),
+        Change::Item(put) => PreparedChange::Item(prepare_item(&put, codec, indexer)?),
         Change::NewPerson { person } => PreparedChange::NewPerson {
             person: part(person)?,
         },
@@ -319,7 +332,11 @@ fn prepare_delivery(mut delivery: NewDelivery, codec: &Codec) -> PreparedDeliver
     }
 }
 
-fn prepare_item(put: &PutItem, codec: &Codec) -> Result<PreparedItem, StoreError> {
+fn prepare_item(
+    put: &PutItem,
+    codec: &Codec,
+    indexer: &Indexer,
+) -> Result<PreparedItem, StoreError> {
     let packed = codec.pack(put.resource_type.number(), &put.body);
     let flag = |on: bool, bit: i64| if on { bit } else { 0 };
     let row = ItemRow {
@@ -351,5 +368,6 @@ fn prepare_item(put: &PutItem, codec: &Codec) -> Result<PreparedItem, StoreError
         body: packed.body,
         order: put.order,
         expect: put.expect,
+        words: indexer.words(put),
     })
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use care_core::audit::Hash;
 
 use super::body::Codec;
-use super::{Store, StoreError};
+use super::{IndexWork, OwnParameter, Store, StoreError};
 
 /// An engine with its upkeep.
 pub(crate) trait Upkeep: Store {
@@ -43,6 +43,26 @@ pub(crate) trait Upkeep: Store {
     /// Keeps a dictionary and uses it from now on.
     fn keep_dictionary(&self, kind: u16, trained_on: i64, content: &[u8])
     -> Result<(), StoreError>;
+
+    /// Work on the index that is not done, oldest first.
+    fn index_work(&self) -> Result<Vec<IndexWork>, StoreError>;
+
+    /// Does the next `most` items of a piece of work, and takes it off the list with the last. Says how many
+    /// were done; 0 means that it is done.
+    fn work_on_index(&self, work: &IndexWork, most: u32) -> Result<u64, StoreError>;
+
+    /// Puts all items on the list to be indexed again; what is left in the index of versions that passed
+    /// goes with it.
+    fn index_again(&self) -> Result<(), StoreError>;
+
+    /// Keeps a search parameter of the deployment's own, and puts the items of its types on the list.
+    fn add_parameter(&self, url: &str, definition: &[u8], kinds: &[u16]) -> Result<(), StoreError>;
+
+    /// Takes one away. Says whether it was there.
+    fn remove_parameter(&self, url: &str) -> Result<bool, StoreError>;
+
+    /// The deployment's own, by address.
+    fn own_parameters(&self) -> Result<Vec<OwnParameter>, StoreError>;
 
     /// Reads everything there is and compares it with its digests.
     fn check(&self) -> Result<CheckReport, StoreError>;

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use care_core::vocabulary::Involvement;
 
 use super::joins::{Joins, survivor};
+use crate::store::index::{spot, spot_seconds};
 use crate::store::prepare::{
     Details, Prepared, PreparedChange, PreparedDelivery, PreparedEntry, PreparedItem,
 };
@@ -96,6 +97,7 @@ pub(super) struct Numbers {
     pub delivery: i64,
     pub worklist: i64,
     pub case: i64,
+    pub spot: i64,
 }
 
 /// What is to be written.
@@ -103,6 +105,8 @@ pub(super) struct Numbers {
 pub(super) struct Changes<'a> {
     pub items: HashMap<Key, Standing<'a>>,
     pub history: Vec<Passing<'a>>,
+    /// What items are kept under in the index, each with its spot; nothing: no longer.
+    pub words: HashMap<Key, Option<(i64, &'a str)>>,
     past: HashMap<Key, Vec<Past>>,
     pub people: HashMap<i64, i64>,
     pub joins: HashMap<i64, Option<i64>>,
@@ -125,6 +129,7 @@ pub(super) struct Changes<'a> {
     pub seen: HashMap<&'a str, i64>,
     pub more_items: i64,
     pub more_people: i64,
+    pub more_spots: i64,
 }
 
 impl<'a> Changes<'a> {
@@ -132,6 +137,7 @@ impl<'a> Changes<'a> {
     fn take(&mut self, layer: Self) {
         self.items.extend(layer.items);
         self.history.extend(layer.history);
+        self.words.extend(layer.words);
         for (key, past) in layer.past {
             self.past.entry(key).or_default().extend(past);
         }
@@ -205,6 +211,8 @@ pub(super) struct Batch<'a> {
     layer: Changes<'a>,
     /// The number of the first entry of the commit at hand.
     moment: i64,
+    /// The number of the first spot this batch may give.
+    first_spot: i64,
 }
 
 impl<'a> Batch<'a> {
@@ -216,11 +224,13 @@ impl<'a> Batch<'a> {
             total: Changes::default(),
             layer: Changes::default(),
             moment: numbers.entry,
+            first_spot: numbers.spot,
         }
     }
 
     /// Everything to be written, and the numbers that come next.
-    pub fn finish(self) -> (Changes<'a>, Numbers) {
+    pub fn finish(mut self) -> (Changes<'a>, Numbers) {
+        self.total.more_spots = self.numbers.spot - self.first_spot;
         (self.total, self.numbers)
     }
 
@@ -404,8 +414,10 @@ impl<'a> Batch<'a> {
         let held = self.standing(&key)?;
         put.as_expected(held.as_ref().map(|held| &held.row))?;
         let Some(held) = held else {
+            let row = put.beside(None, moment);
+            self.index(key, put, &row);
             let first = Standing {
-                row: put.beside(None, moment),
+                row,
                 versions: put.row.version,
                 body: Some(&put.body),
             };
@@ -449,6 +461,7 @@ impl<'a> Batch<'a> {
                 None => Passing::Held(held.row),
             },
         );
+        self.index(key, put, &next);
         let standing = Standing {
             versions: next.version,
             row: next,
@@ -456,6 +469,16 @@ impl<'a> Batch<'a> {
         };
         self.layer.items.insert(key, standing);
         Ok(Put::Updated { version })
+    }
+
+    /// A current version takes a spot of its own; a tombstone leaves the index.
+    fn index(&mut self, key: Key, put: &'a PreparedItem, row: &ItemRow) {
+        let words = put.words.as_deref().map(|words| {
+            let spot = spot(spot_seconds(row), self.numbers.spot);
+            self.numbers.spot += 1;
+            (spot, words)
+        });
+        self.layer.words.insert(key, words);
     }
 
     fn passes(&mut self, key: Key, passing: Passing<'a>) {

@@ -100,6 +100,18 @@ impl Link {
         block_on(self.client.query(&statement, values))
     }
 
+    /// Rows of one statement that is planned for these values: what the index is asked differs so much
+    /// that one plan for all would be wrong for most. One round trip, nothing prepared.
+    pub fn query_planned(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, Error> {
+        let typed = self.statement(sql)?;
+        let typed = values.iter().copied().zip(typed.params().iter().cloned());
+        block_on(self.client.query_typed(sql, &typed.collect::<Vec<_>>()))
+    }
+
     /// Runs one statement; gives the number of rows it changed.
     pub fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Error> {
         let statement = self.statement(sql)?;

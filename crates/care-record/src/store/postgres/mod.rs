@@ -9,6 +9,7 @@ pub(crate) mod cluster;
 pub(crate) mod connection;
 mod decide;
 mod fault;
+mod find;
 mod joins;
 mod link;
 mod load;
@@ -21,6 +22,7 @@ mod read_log;
 mod read_people;
 mod read_supply;
 mod readers;
+mod reindex;
 mod row;
 mod sql;
 #[cfg(test)]
@@ -33,6 +35,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use care_core::access::View;
 use care_core::fhir::ResourceType;
+use care_core::fhir::search::{Parameters, Wanted};
 use care_core::sections::Header;
 use care_core::vocabulary::{ItemId, PersonId, SensitivitySet};
 use jiff::Timestamp;
@@ -47,11 +50,12 @@ use self::row::get;
 use self::writer::Writer;
 use super::body::Codec;
 use super::filter::Filter;
+use super::index::Indexer;
 use super::prepare::{part, prepare, shared_part};
 use super::{
     CaseEventRow, CaseQuery, CaseRow, CaseTally, ChangesAsked, Commit, Committed, DeliveryRow,
-    DetailsQuery, IdentifierRow, PersonRow, SealedRow, SourceActivity, Store, StoreError,
-    StoreHealth, StoredBody, WorklistRow,
+    DetailsQuery, Found, IdentifierRow, PersonRow, SealedRow, SourceActivity, Spot, SpotOrder,
+    Store, StoreError, StoreHealth, StoredBody, WorklistRow,
 };
 
 /// Threads that carry bytes between the connections and the server.
@@ -60,6 +64,7 @@ const CARRIERS: usize = 2;
 /// The engine.
 pub(crate) struct PostgresStore {
     codec: Codec,
+    indexer: Indexer,
     joins: Arc<RwLock<Joins>>,
     writer: Writer,
     readers: Readers,
@@ -92,8 +97,11 @@ impl PostgresStore {
         let codec = Codec::default();
         connection::load_dictionaries(&link, &codec)?;
         let joins = Arc::new(RwLock::new(connection::load_joins(&link)?));
+        let indexer = Indexer::default();
+        indexer.take(&reindex::own_parameters(&link)?);
         Ok(Self {
             codec,
+            indexer,
             writer: Writer::start(handle.clone(), config.clone(), link, joins.clone())?,
             readers: Readers::new(handle, config, readers),
             joins,
@@ -141,7 +149,7 @@ impl Drop for PostgresStore {
 
 impl Store for PostgresStore {
     fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let mut prepared = prepare(commit, &self.codec)?;
+        let mut prepared = prepare(commit, &self.codec, &self.indexer)?;
         clean::clean(&mut prepared);
         self.writer.commit(prepared)
     }
@@ -238,6 +246,32 @@ impl Store for PostgresStore {
     ) -> Result<Vec<Header>, StoreError> {
         let (parts, filter) = (self.parts(person), Filter::from(view));
         self.read(|link| read_items::history(link, &parts, &filter, item))
+    }
+
+    fn find(
+        &self,
+        view: &View,
+        kind: ResourceType,
+        wanted: &Wanted,
+        order: SpotOrder,
+        after: Option<Spot>,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        self.read(|link| find::find(link, view, kind, wanted, (order, after), limit))
+    }
+
+    fn tally(
+        &self,
+        view: &View,
+        kind: ResourceType,
+        wanted: &Wanted,
+        most: u64,
+    ) -> Result<u64, StoreError> {
+        self.read(|link| find::tally(link, view, kind, wanted, most))
+    }
+
+    fn parameters(&self) -> Arc<Parameters> {
+        self.indexer.ready()
     }
 
     fn shared_item(&self, item: (ResourceType, ItemId)) -> Result<Option<StoredBody>, StoreError> {

@@ -71,6 +71,25 @@ macro_rules! past_versions {
     };
 }
 
+/// Items by the index: $6 the query, $7 the spot after which, $8 the type, $9 how many. Joined by the key,
+/// the person first, so that each machine joins its own.
+macro_rules! found {
+    ($than:literal, $order:literal) => {
+        concat!(
+            "SELECT t.spot, t.person, t.item, i.moment FROM item_term AS t \
+             JOIN item AS i ON i.person = t.person AND i.kind = t.kind AND i.item = t.item \
+             WHERE $1::bigint[] IS NULL AND t.words @@ $6::text::tsquery AND t.spot ",
+            $than,
+            " $7::bigint AND t.kind = $8::integer AND ",
+            permitted!("i"),
+            alive!("i"),
+            " ORDER BY t.spot ",
+            $order,
+            " LIMIT $9::bigint"
+        )
+    };
+}
+
 macro_rules! delivery_columns {
     () => {
         "d.delivery, d.feed, d.sender, d.control_id, d.digest, d.received_at, d.kind, d.status, \
@@ -140,6 +159,13 @@ pub(super) const ACROSS_PEOPLE: &[&str] = &[
     "SEALED",
     "CHANGES",
     "CHANGES_PAST",
+    "FIND_NEWEST",
+    "FIND_OLDEST",
+    "TALLY_WHOLE",
+    "TALLY_PERMITTED",
+    "REREAD",
+    "INDEX_CLEAR",
+    "INDEX_ADD",
     "SEALED_TALLY",
     "JOINS",
     "SAMPLE_ITEMS",
@@ -315,8 +341,63 @@ statements! {
     NUMBERS = "SELECT (SELECT coalesce(max(number), -1) + 1 FROM entry), \
         (SELECT coalesce(max(delivery), 0) + 1 FROM delivery), \
         (SELECT coalesce(max(number), 0) + 1 FROM worklist), \
-        (SELECT coalesce(max(number), 0) + 1 FROM casework)";
+        (SELECT coalesce(max(number), 0) + 1 FROM casework), \
+        (SELECT count + 1 FROM tally WHERE name = 'spots')";
     DICTIONARIES = "SELECT dictionary, kind, content FROM dictionary ORDER BY dictionary";
+
+    // The index.
+    FIND_NEWEST = found!("<", "DESC");
+    FIND_OLDEST = found!(">", "ASC");
+    TALLY_WHOLE = "SELECT count(*) FROM (SELECT 1 FROM item_term AS t \
+        WHERE t.words @@ $1::text::tsquery AND t.kind = $2::integer LIMIT $3::bigint) AS counted";
+    TALLY_PERMITTED = concat!(
+        "SELECT count(*) FROM (SELECT 1 FROM item_term AS t \
+         JOIN item AS i ON i.person = t.person AND i.kind = t.kind AND i.item = t.item \
+         WHERE $1::bigint[] IS NULL AND t.words @@ $6::text::tsquery AND t.kind = $7::integer AND ",
+        permitted!("i"), alive!("i"), " LIMIT $8::bigint) AS counted"
+    );
+    INDEX_LEFT = "SELECT done, total FROM index_work WHERE about = '' LIMIT 1";
+    INDEX_WORK = "SELECT number, about, kinds, person, kind, item, done, total FROM index_work \
+        ORDER BY number";
+    REREAD = concat!(
+        "SELECT ", item_columns!(), ", i.body FROM item AS i \
+         WHERE (i.person, i.kind, i.item) > ($1::bigint, $2::integer, $3::bigint) \
+         AND i.person >= $1::bigint \
+         AND ($4::text = '' OR strpos($4::text, ',' || i.kind || ',') > 0) \
+         ORDER BY i.person, i.kind, i.item LIMIT $5::bigint"
+    );
+    REINDEX = "INSERT INTO item_term (person, item, spot, kind, words) \
+        SELECT k.person, k.item, k.spot, k.kind, array_to_tsvector(string_to_array(k.words, ' ')) \
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[], \
+        $6::integer[]) AS k (person, item, spot, kind, words, version) \
+        JOIN item AS i ON i.person = k.person AND i.kind = k.kind AND i.item = k.item \
+        AND i.version = k.version \
+        ON CONFLICT (person, kind, item) DO UPDATE SET spot = excluded.spot, words = excluded.words";
+    INDEX_WORKED = "UPDATE index_work SET person = $2::bigint, kind = $3::integer, item = $4::bigint, \
+        done = done + $5::bigint WHERE number = $1::bigint";
+    INDEX_DONE = "DELETE FROM index_work WHERE number = $1::bigint";
+    INDEX_DROP_ABOUT = "DELETE FROM index_work WHERE about = $1::text";
+    INDEX_CLEAR = "DELETE FROM item_term WHERE person >= $1::bigint";
+    INDEX_CLEAR_WORK = "DELETE FROM index_work";
+    INDEX_ALL = "INSERT INTO index_work (number, about, kinds, person, kind, item, done, total) \
+        SELECT 1, '', '', -9223372036854775808, 0, 0, 0, count FROM tally WHERE name = 'items'";
+    INDEX_ADD = "INSERT INTO index_work (number, about, kinds, person, kind, item, done, total) \
+        SELECT (SELECT coalesce(max(number), 0) + 1 FROM index_work), $1::text, $2::text, \
+        -9223372036854775808, 0, 0, 0, \
+        (SELECT count(*) FROM item WHERE strpos($2::text, ',' || kind || ',') > 0)";
+    PUT_PARAMETER = "INSERT INTO own_parameter (url, definition) VALUES ($1::text, $2::bytea) \
+        ON CONFLICT (url) DO UPDATE SET definition = excluded.definition";
+    DROP_PARAMETER = "DELETE FROM own_parameter WHERE url = $1::text";
+    OWN_PARAMETERS = "SELECT url, definition, NOT EXISTS (SELECT 1 FROM index_work AS w \
+        WHERE w.about = p.url) FROM own_parameter AS p ORDER BY url";
+    SPOTS = "SELECT count FROM tally WHERE name = 'spots'";
+    PUT_TERMS = "INSERT INTO item_term (person, item, spot, kind, words) \
+        SELECT k.person, k.item, k.spot, k.kind, array_to_tsvector(string_to_array(k.words, ' ')) \
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[]) \
+        AS k (person, item, spot, kind, words) \
+        ON CONFLICT (person, kind, item) DO UPDATE SET spot = excluded.spot, words = excluded.words";
+    CLEAR_TERMS = "DELETE FROM item_term WHERE person = $1::bigint AND kind = $2::integer \
+        AND item = $3::bigint";
 
     // What a batch must know before it can be decided.
     LOAD_ITEMS = concat!(

@@ -6,17 +6,26 @@ use tokio_postgres::Row;
 use super::link::{Link, Value};
 use super::readers::ReadError;
 use super::row::{get, int};
-use super::{PostgresStore, read_log, sql};
+use super::{PostgresStore, find, read_log, reindex, sql};
 use crate::store::body::Codec;
 use crate::store::row::ItemRow;
 use crate::store::{
-    CheckReport, DELIVERY_KIND, ENTRY_KIND, KeptCheckpoint, Samples, StoreError, Upkeep,
+    CheckReport, DELIVERY_KIND, ENTRY_KIND, IndexWork, KeptCheckpoint, OwnParameter, Samples,
+    StoreError, Upkeep,
 };
 
 /// Rows read at once by a scrub.
 const PAGE: i64 = 2_000;
 /// Bodies asked for at once to learn from.
 const TAUGHT: i64 = 20_000;
+
+impl PostgresStore {
+    /// Indexes and answers by the parameters that there are now.
+    fn take_parameters(&self) -> Result<(), StoreError> {
+        self.indexer.take(&self.own_parameters()?);
+        Ok(())
+    }
+}
 
 impl Upkeep for PostgresStore {
     fn close(&self) {
@@ -149,6 +158,49 @@ impl Upkeep for PostgresStore {
 
     fn check(&self) -> Result<CheckReport, StoreError> {
         self.read(|link| scrub(link, &self.codec))
+    }
+
+    fn index_work(&self) -> Result<Vec<IndexWork>, StoreError> {
+        self.read(find::index_work)
+    }
+
+    fn work_on_index(&self, work: &IndexWork, most: u32) -> Result<u64, StoreError> {
+        let items = self.read(|link| reindex::reread(link, &self.codec, work, most))?;
+        let done = items.len() as u64;
+        let items = self.indexer.all_again(&items)?;
+        let (piece, is_last) = (work.clone(), done < u64::from(most));
+        self.writer
+            .run(move |link| reindex::put(link, &piece, &items, is_last))?;
+        if is_last && !work.about.is_empty() {
+            self.take_parameters()?;
+        }
+        Ok(if is_last { 0 } else { done })
+    }
+
+    fn index_again(&self) -> Result<(), StoreError> {
+        self.writer.run(reindex::again)?;
+        self.take_parameters()
+    }
+
+    fn add_parameter(&self, url: &str, definition: &[u8], kinds: &[u16]) -> Result<(), StoreError> {
+        let (address, definition) = (url.to_owned(), definition.to_vec());
+        let kinds = IndexWork::kinds_text(kinds);
+        self.writer
+            .run(move |link| reindex::add_parameter(link, &address, &definition, &kinds))?;
+        self.take_parameters()
+    }
+
+    fn remove_parameter(&self, url: &str) -> Result<bool, StoreError> {
+        let address = url.to_owned();
+        let removed = self
+            .writer
+            .run(move |link| reindex::remove_parameter(link, &address))?;
+        self.take_parameters()?;
+        Ok(removed)
+    }
+
+    fn own_parameters(&self) -> Result<Vec<OwnParameter>, StoreError> {
+        self.read(reindex::own_parameters)
     }
 
     /// What PostgreSQL's own vacuum has not yet made usable again.

@@ -12,9 +12,10 @@ use crate::store::row::ItemRow;
 /// Boxes values of different types for one statement.
 macro_rules! values {
     ($($value:expr),+ $(,)?) => {
-        vec![$(Box::new($value) as Box<dyn ToSql + Sync + '_>),+]
+        vec![$(Box::new($value) as Box<dyn tokio_postgres::types::ToSql + Sync + '_>),+]
     };
 }
+pub(super) use values;
 
 /// Makes a batch's changes durable in one transaction.
 pub(super) fn write(link: &Link, changes: &Changes<'_>) -> Result<(), Error> {
@@ -144,7 +145,32 @@ fn items<'a>(pipeline: &mut Pipeline<'a>, changes: &'a Changes<'_>) -> Result<()
         values.push(Box::new(versions));
         pipeline.add(sql::PUT_ITEMS, values)?;
     }
-    Ok(())
+    words(pipeline, changes)
+}
+
+fn words<'a>(pipeline: &mut Pipeline<'a>, changes: &'a Changes<'_>) -> Result<(), Error> {
+    let mut kept = Vec::with_capacity(changes.words.len());
+    for (key, words) in &changes.words {
+        match words {
+            Some((spot, words)) => kept.push((*spot, key, *words)),
+            None => pipeline.add(sql::CLEAR_TERMS, values![key.0, key.1 as i32, key.2])?,
+        }
+    }
+    if kept.is_empty() {
+        return Ok(());
+    }
+    kept.sort_unstable_by_key(|row| row.0);
+    let rows = kept.iter();
+    pipeline.add(
+        sql::PUT_TERMS,
+        values![
+            rows.clone().map(|row| row.1.0).collect::<Vec<_>>(),
+            rows.clone().map(|row| row.1.2).collect::<Vec<_>>(),
+            rows.clone().map(|row| row.0).collect::<Vec<_>>(),
+            rows.clone().map(|row| row.1.1 as i32).collect::<Vec<_>>(),
+            rows.map(|row| row.2).collect::<Vec<_>>(),
+        ],
+    )
 }
 
 fn people<'a>(pipeline: &mut Pipeline<'a>, changes: &'a Changes<'_>) -> Result<(), Error> {
@@ -351,6 +377,7 @@ fn rest<'a>(pipeline: &mut Pipeline<'a>, changes: &'a Changes<'_>) -> Result<(),
     for (name, more) in [
         ("items", changes.more_items),
         ("people", changes.more_people),
+        ("spots", changes.more_spots),
     ] {
         if more != 0 {
             pipeline.add(sql::PUT_TALLY, values![name, more])?;

@@ -169,6 +169,7 @@ fn numbers(link: &Link) -> Result<Numbers, ReadError> {
         delivery: get(row, 1)?,
         worklist: get(row, 2)?,
         case: get(row, 3)?,
+        spot: get(row, 4)?,
     })
 }
 
@@ -209,6 +210,7 @@ impl Room {
             if let Some(work) = task {
                 self.reconnect();
                 work(self.link.as_ref());
+                self.count_again();
             }
         }
     }
@@ -323,6 +325,15 @@ impl Room {
                     && get::<&[u8]>(row, 1).is_ok_and(|leaf| leaf == entry.leaf)
             })
         })
+    }
+
+    /// Work on the index gives numbers too. Where they cannot be read, the next connection reads them.
+    fn count_again(&mut self) {
+        let Some(link) = &self.link else { return };
+        match numbers(link) {
+            Ok(numbers) => self.numbers.spot = numbers.spot,
+            Err(_) => self.link = None,
+        }
     }
 
     /// A lost connection is noticed while nobody waits for it.

@@ -1,6 +1,7 @@
 //! The writes: one prepared commit into the open transaction. Runs on the writer's thread only.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -9,6 +10,7 @@ use super::prepare::{
     Details, Prepared, PreparedChange, PreparedDelivery, PreparedEntry, PreparedItem,
 };
 use super::row::{ItemRow, item_columns};
+use crate::store::index::{number_of, spot, spot_seconds};
 use crate::store::{Committed, Expect, Put, StoreError, is_closed};
 
 use super::cases;
@@ -45,8 +47,13 @@ pub(super) struct Progress {
     pub next_entry: i64,
     pub items: i64,
     pub people: i64,
+    /// The number the next spot gets.
+    pub next_spot: i64,
     /// The newest `received_at` per source.
     pub seen: HashMap<String, i64>,
+    /// What goes into the index at the end of the batch, by spot: the index takes rows in their order
+    /// cheaply, and in any other dearly.
+    pub words: BTreeMap<i64, Arc<str>>,
 }
 
 /// Applies all changes, then the entries.
@@ -84,7 +91,7 @@ fn apply_change(
             done.delivery = Some(put_delivery(connection, delivery)?);
         }
         PreparedChange::Item(item) => {
-            let put = put_item(connection, item, done.entry as i64)?;
+            let put = put_item(connection, item, done.entry as i64, progress)?;
             if matches!(put, Put::Created { .. }) {
                 progress.items += 1;
             }
@@ -281,14 +288,16 @@ fn put_delivery(connection: &Connection, prepared: &PreparedDelivery) -> Result<
 
 const INSERT_ITEM: &str = "INSERT INTO item \
     (person, kind, item, version, category, sensitivity, flags, source, code_key, clinical_at, \
-     event_at, received_at, form, bytes, digest, seal, body, moment, versions) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?4) \
+     event_at, received_at, form, bytes, digest, seal, body, moment, \
+     versions, spot) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?4, \
+     ?19) \
     ON CONFLICT (person, kind, item) DO NOTHING";
 
 const UPDATE_ITEM: &str = "UPDATE item SET version = ?4, category = ?5, sensitivity = ?6, \
     flags = ?7, source = ?8, code_key = ?9, clinical_at = ?10, event_at = ?11, \
     received_at = ?12, form = ?13, bytes = ?14, digest = ?15, seal = ?16, body = ?17, \
-    moment = ?18, versions = ?4 WHERE person = ?1 AND kind = ?2 AND item = ?3";
+    moment = ?18, versions = ?4, spot = ?19 WHERE person = ?1 AND kind = ?2 AND item = ?3";
 
 const INSERT_HISTORY: &str = "INSERT INTO item_history \
     (person, kind, item, version, category, sensitivity, flags, source, code_key, clinical_at, \
@@ -305,18 +314,13 @@ const CURRENT_TO_HISTORY: &str = "INSERT INTO item_history \
 const CURRENT_ITEM: &str = concat!(
     "SELECT ",
     item_columns!(),
-    ", i.versions FROM item AS i WHERE i.person = ?1 AND i.kind = ?2 AND i.item = ?3"
+    ", i.versions, i.spot FROM item AS i WHERE i.person = ?1 AND i.kind = ?2 AND i.item = ?3"
 );
 
-fn write_row(
-    connection: &Connection,
-    sql: &str,
-    row: &ItemRow,
-    body: &[u8],
-) -> rusqlite::Result<usize> {
+fn write_past(connection: &Connection, row: &ItemRow, body: &[u8]) -> rusqlite::Result<usize> {
     cached(
         connection,
-        sql,
+        INSERT_HISTORY,
         params![
             row.person,
             row.kind,
@@ -340,20 +344,108 @@ fn write_row(
     )
 }
 
+fn write_item(
+    connection: &Connection,
+    sql: &str,
+    row: &ItemRow,
+    body: &[u8],
+    spot: i64,
+) -> rusqlite::Result<usize> {
+    cached(
+        connection,
+        sql,
+        params![
+            row.person,
+            row.kind,
+            row.item,
+            row.version,
+            row.category,
+            row.sensitivity,
+            row.flags,
+            row.source,
+            row.code_key,
+            row.clinical_at,
+            row.event_at,
+            row.received_at,
+            row.form,
+            row.bytes,
+            row.digest,
+            row.seal(),
+            body,
+            row.moment,
+            spot,
+        ],
+    )
+}
+
+/// The spot that a version gets: 0 for a tombstone, which is in no index.
+fn next_spot(put: &PreparedItem, row: &ItemRow, progress: &Progress) -> i64 {
+    match put.words {
+        Some(_) => spot(spot_seconds(row), progress.next_spot),
+        None => 0,
+    }
+}
+
+/// Puts a current version into the index under its spot.
+fn take_spot(
+    connection: &Connection,
+    put: &PreparedItem,
+    spot: i64,
+    progress: &mut Progress,
+) -> rusqlite::Result<()> {
+    let Some(words) = &put.words else {
+        return Ok(());
+    };
+    cached(
+        connection,
+        "INSERT INTO spot (number, person, kind, item) VALUES (?1, ?2, ?3, ?4)",
+        params![number_of(spot), put.row.person, put.row.kind, put.row.item],
+    )?;
+    progress.next_spot += 1;
+    progress.words.insert(spot, words.clone());
+    Ok(())
+}
+
+/// What stands in the index under a spot stands for nothing any more.
+fn leave_spot(
+    connection: &Connection,
+    row: &ItemRow,
+    spot: i64,
+    progress: &mut Progress,
+) -> rusqlite::Result<()> {
+    progress.words.remove(&spot);
+    cached(
+        connection,
+        "DELETE FROM spot WHERE number = ?1 AND person = ?2 AND kind = ?3 AND item = ?4",
+        params![number_of(spot), row.person, row.kind, row.item],
+    )
+    .map(drop)
+}
+
 /// Most puts are first versions, so the insert is tried before anything is read.
-fn put_item(connection: &Connection, put: &PreparedItem, moment: i64) -> Result<Put, Refusal> {
-    let first = put.beside(None, moment);
-    if matches!(put.expect, Expect::Any | Expect::Absent)
-        && write_row(connection, INSERT_ITEM, &first, &put.body)? == 1
-    {
-        return Ok(Put::Created { version: 1 });
+fn put_item(
+    connection: &Connection,
+    put: &PreparedItem,
+    moment: i64,
+    progress: &mut Progress,
+) -> Result<Put, Refusal> {
+    if matches!(put.expect, Expect::Any | Expect::Absent) {
+        let first = put.beside(None, moment);
+        let spot = next_spot(put, &first, progress);
+        if write_item(connection, INSERT_ITEM, &first, &put.body, spot)? == 1 {
+            take_spot(connection, put, spot, progress)?;
+            return Ok(Put::Created { version: 1 });
+        }
     }
     let key = params![put.row.person, put.row.kind, put.row.item];
     let held = connection
         .prepare_cached(CURRENT_ITEM)?
-        .query_row(key, |row| Ok((ItemRow::read(row), row.get::<_, i64>(17)?)))
+        .query_row(key, |row| {
+            let numbers = (row.get::<_, i64>(17)?, row.get::<_, i64>(18)?);
+            Ok((ItemRow::read(row), numbers))
+        })
         .optional()?;
-    let Some((held, versions)) = held else {
+    let Some((held, (versions, held_spot))) = held else {
         put.as_expected(None)?;
         return Err(StoreError::VersionConflict.into());
     };
@@ -377,7 +469,7 @@ fn put_item(connection: &Connection, put: &PreparedItem, moment: i64) -> Result<
         if let Some(version) = same_in_history(connection, &next)? {
             return Ok(Put::Unchanged { version });
         }
-        write_row(connection, INSERT_HISTORY, &next, &put.body)?;
+        write_past(connection, &next, &put.body)?;
         cached(
             connection,
             "UPDATE item SET versions = ?4 WHERE person = ?1 AND kind = ?2 AND item = ?3",
@@ -388,7 +480,10 @@ fn put_item(connection: &Connection, put: &PreparedItem, moment: i64) -> Result<
     connection
         .prepare_cached(CURRENT_TO_HISTORY)?
         .execute(key)?;
-    write_row(connection, UPDATE_ITEM, &next, &put.body)?;
+    leave_spot(connection, &held, held_spot, progress)?;
+    let spot = next_spot(put, &next, progress);
+    write_item(connection, UPDATE_ITEM, &next, &put.body, spot)?;
+    take_spot(connection, put, spot, progress)?;
     Ok(Put::Updated { version })
 }
 
@@ -581,6 +676,21 @@ fn keep(
     .map(drop)
 }
 
+/// Puts rows into the index, in the order of their spots.
+pub(super) fn index(
+    connection: &Connection,
+    words: &BTreeMap<i64, Arc<str>>,
+) -> rusqlite::Result<()> {
+    for (spot, words) in words {
+        cached(
+            connection,
+            "INSERT INTO term (rowid, words) VALUES (?1, ?2)",
+            params![spot, &**words],
+        )?;
+    }
+    Ok(())
+}
+
 /// Writes what the batch counted, once per batch.
 pub(super) fn settle(
     connection: &Connection,
@@ -590,6 +700,7 @@ pub(super) fn settle(
     for (name, more) in [
         ("items", after.items - before.items),
         ("people", after.people - before.people),
+        ("spots", after.next_spot - before.next_spot),
     ] {
         if more != 0 {
             cached(
@@ -599,6 +710,7 @@ pub(super) fn settle(
             )?;
         }
     }
+    index(connection, &after.words)?;
     for (source, received_at) in &after.seen {
         if before.seen.get(source) != Some(received_at) {
             cached(

@@ -55,7 +55,7 @@ fn measure() {
     let prepared: Vec<_> = (0..2_000)
         .map(|number| {
             let commit = message(1 + number % 500, 90_000_000 + number);
-            prepare::prepare(commit, &store.codec).expect("prepares")
+            prepare::prepare(commit, &store.codec, &store.indexer).expect("prepares")
         })
         .collect();
     let took = store
@@ -77,7 +77,13 @@ fn measure() {
         })
         .expect("measured");
     println!("writer: {:?} a message", took / 2_000);
-    let preparing = middle(|| drop(prepare::prepare(message(1, 1), &store.codec)));
+    let preparing = middle(|| {
+        drop(prepare::prepare(
+            message(1, 1),
+            &store.codec,
+            &store.indexer,
+        ))
+    });
     println!("preparing on the caller's thread: {preparing:?} a message");
 
     let person = 1_000_000;

@@ -4,6 +4,7 @@ mod apply;
 mod cases;
 pub(crate) mod connection;
 mod fault;
+mod find;
 #[cfg(test)]
 mod measure;
 mod read_cohorts;
@@ -12,6 +13,7 @@ mod read_log;
 mod read_people;
 mod read_supply;
 mod readers;
+mod reindex;
 mod reserve;
 mod row;
 pub(crate) mod scrub;
@@ -26,6 +28,7 @@ use std::sync::atomic::Ordering;
 
 use care_core::access::View;
 use care_core::fhir::ResourceType;
+use care_core::fhir::search::{Parameters, Wanted};
 use care_core::sections::Header;
 use care_core::vocabulary::{ItemId, PersonId, SensitivitySet};
 use jiff::Timestamp;
@@ -38,11 +41,12 @@ use self::reserve::Reserve;
 use self::writer::Writer;
 use super::body::Codec;
 use super::filter::Filter;
+use super::index::Indexer;
 use super::prepare;
 use super::{
     CaseEventRow, CaseQuery, CaseRow, CaseTally, ChangesAsked, Commit, Committed, DeliveryRow,
-    DetailsQuery, IdentifierRow, PersonRow, SealedRow, SourceActivity, Store, StoreError,
-    StoreHealth, StoredBody, WorklistRow,
+    DetailsQuery, Found, IdentifierRow, PersonRow, SealedRow, SourceActivity, Spot, SpotOrder,
+    Store, StoreError, StoreHealth, StoredBody, WorklistRow,
 };
 
 /// The database's name in the data directory.
@@ -71,6 +75,7 @@ impl Default for Tuning {
 pub(crate) struct SqliteStore {
     path: PathBuf,
     codec: Arc<Codec>,
+    indexer: Arc<Indexer>,
     writer: Writer,
     /// For a person's items.
     records: Readers,
@@ -89,6 +94,8 @@ impl SqliteStore {
         let path = directory.join(FILE);
         let codec = Arc::new(Codec::default());
         load_dictionaries(&connection, &codec)?;
+        let indexer = Arc::new(Indexer::default());
+        indexer.take(&reindex::own_parameters(&connection)?);
         let reserve = Reserve::new(directory.join(RESERVE), tuning.reserve_bytes);
         Ok(Self {
             writer: Writer::start(path.clone(), connection, reserve)?,
@@ -96,6 +103,7 @@ impl SqliteStore {
             rows: Readers::new(path.clone(), tuning.readers, Reads::Rows),
             path,
             codec,
+            indexer,
         })
     }
 
@@ -153,7 +161,8 @@ pub(crate) fn load_dictionaries(connection: &Connection, codec: &Codec) -> Resul
 
 impl Store for SqliteStore {
     fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        self.writer.commit(prepare::prepare(commit, &self.codec)?)
+        self.writer
+            .commit(prepare::prepare(commit, &self.codec, &self.indexer)?)
     }
 
     fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
@@ -239,6 +248,32 @@ impl Store for SqliteStore {
         item: (ResourceType, ItemId),
     ) -> Result<Vec<Header>, StoreError> {
         self.on_records(|c| read_items::history(c, person, &Filter::from(view), item))
+    }
+
+    fn find(
+        &self,
+        view: &View,
+        kind: ResourceType,
+        wanted: &Wanted,
+        order: SpotOrder,
+        after: Option<Spot>,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        self.on_records(|c| find::find(c, view, kind, wanted, (order, after), limit))
+    }
+
+    fn tally(
+        &self,
+        view: &View,
+        kind: ResourceType,
+        wanted: &Wanted,
+        most: u64,
+    ) -> Result<u64, StoreError> {
+        self.on_records(|c| find::tally(c, view, kind, wanted, most))
+    }
+
+    fn parameters(&self) -> Arc<Parameters> {
+        self.indexer.ready()
     }
 
     fn shared_item(&self, item: (ResourceType, ItemId)) -> Result<Option<StoredBody>, StoreError> {

@@ -3,18 +3,27 @@
 use care_core::audit::Hash;
 use rusqlite::{Connection, Row, TransactionBehavior, params};
 
-use super::SqliteStore;
 use super::fault::reading;
 use super::read_items::{collect, optional};
 use super::scrub::scrub;
+use super::{SqliteStore, find, reindex};
 use crate::store::{
-    CheckReport, DELIVERY_KIND, ENTRY_KIND, KeptCheckpoint, Samples, StoreError, Upkeep,
+    CheckReport, DELIVERY_KIND, ENTRY_KIND, IndexWork, KeptCheckpoint, OwnParameter, Samples,
+    StoreError, Upkeep,
 };
 
 const DELIVERIES: &str =
     "SELECT form, bytes, body FROM delivery_body WHERE bytes <= ?1 ORDER BY delivery DESC LIMIT ?2";
 const ENTRIES: &str =
     "SELECT form, bytes, entry FROM entry WHERE bytes <= ?1 ORDER BY number DESC LIMIT ?2";
+
+impl SqliteStore {
+    /// Indexes and answers by the parameters that there are now.
+    fn take_parameters(&self) -> Result<(), StoreError> {
+        self.indexer.take(&self.own_parameters()?);
+        Ok(())
+    }
+}
 
 impl Upkeep for SqliteStore {
     fn close(&self) {
@@ -173,6 +182,45 @@ impl Upkeep for SqliteStore {
 
     fn check(&self) -> Result<CheckReport, StoreError> {
         self.on_reader(|c| scrub(c, &self.codec))
+    }
+
+    fn index_work(&self) -> Result<Vec<IndexWork>, StoreError> {
+        self.on_reader(find::index_work)
+    }
+
+    fn work_on_index(&self, work: &IndexWork, most: u32) -> Result<u64, StoreError> {
+        let items = self.on_reader(|c| reindex::reread(c, &self.codec, work, most))?;
+        let done = items.len() as u64;
+        let items = self.indexer.all_again(&items)?;
+        let (piece, is_last) = (work.clone(), done < u64::from(most));
+        self.on_writer(move |c| reindex::put(c, &piece, &items, is_last))?;
+        if is_last && !work.about.is_empty() {
+            self.take_parameters()?;
+        }
+        Ok(if is_last { 0 } else { done })
+    }
+
+    fn index_again(&self) -> Result<(), StoreError> {
+        self.on_writer(reindex::again)?;
+        self.take_parameters()
+    }
+
+    fn add_parameter(&self, url: &str, definition: &[u8], kinds: &[u16]) -> Result<(), StoreError> {
+        let (address, definition) = (url.to_owned(), definition.to_vec());
+        let kinds = IndexWork::kinds_text(kinds);
+        self.on_writer(move |c| reindex::add_parameter(c, &address, &definition, &kinds))?;
+        self.take_parameters()
+    }
+
+    fn remove_parameter(&self, url: &str) -> Result<bool, StoreError> {
+        let address = url.to_owned();
+        let removed = self.on_writer(move |c| reindex::remove_parameter(c, &address))?;
+        self.take_parameters()?;
+        Ok(removed)
+    }
+
+    fn own_parameters(&self) -> Result<Vec<OwnParameter>, StoreError> {
+        self.on_reader(reindex::own_parameters)
     }
 
     fn empty_percent(&self) -> Result<u64, StoreError> {

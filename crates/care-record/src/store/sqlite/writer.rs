@@ -88,7 +88,7 @@ impl Writer {
     pub fn start(path: PathBuf, connection: Connection, reserve: Reserve) -> Answer<Self> {
         let (sender, receiver) = sync_channel(4 * BATCH);
         let signals = Arc::new(Signals::default());
-        let next_entry = next_entry(&connection).map_err(super::fault::reading)?;
+        let (next_entry, next_spot) = numbers(&connection).map_err(super::fault::reading)?;
         let mut room = Room {
             path,
             connection,
@@ -96,6 +96,7 @@ impl Writer {
             signals: signals.clone(),
             progress: Progress {
                 next_entry,
+                next_spot,
                 ..Progress::default()
             },
             probed: None,
@@ -160,11 +161,13 @@ impl Drop for Writer {
     }
 }
 
-fn next_entry(connection: &Connection) -> rusqlite::Result<i64> {
+/// The numbers of the next entry and the next spot.
+fn numbers(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     connection.query_row(
-        "SELECT coalesce(max(number), -1) + 1 FROM entry",
+        "SELECT (SELECT coalesce(max(number), -1) + 1 FROM entry), \
+         (SELECT count + 1 FROM tally WHERE name = 'spots')",
         [],
-        |row| row.get(0),
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )
 }
 
@@ -204,6 +207,7 @@ impl Room {
             self.write(batch);
             if let Some(work) = task {
                 work(&mut self.connection);
+                self.count_again();
             }
             self.checkpoint_when_worth_it();
         }
@@ -336,6 +340,7 @@ impl Room {
         std::thread::sleep(Duration::from_millis(5));
         self.run("COMMIT")?;
         self.progress = progress;
+        self.progress.words.clear();
         Ok(answers)
     }
 
@@ -404,12 +409,25 @@ impl Room {
         }
     }
 
+    /// Work on the index gives numbers too.
+    fn count_again(&mut self) {
+        match numbers(&self.connection) {
+            Ok((_, next_spot)) => self.progress.next_spot = next_spot,
+            Err(error) => {
+                tracing::warn!(%error, "the writer takes a new connection");
+                self.signals.set(BROKEN);
+                self.reopen();
+            }
+        }
+    }
+
     fn reopen(&mut self) {
         match connection::writing(&self.path) {
-            Ok(fresh) => match next_entry(&fresh) {
-                Ok(next) => {
+            Ok(fresh) => match numbers(&fresh) {
+                Ok((next_entry, next_spot)) => {
                     self.connection = fresh;
-                    self.progress.next_entry = next;
+                    self.progress.next_entry = next_entry;
+                    self.progress.next_spot = next_spot;
                     self.signals.set(WORKING);
                 }
                 Err(error) => tracing::error!(%error, "the store was reopened but does not answer"),

@@ -24,6 +24,7 @@ mod proxies;
 mod record;
 mod release;
 mod reviews;
+mod search;
 mod seals;
 mod service_log;
 mod sessions;
@@ -47,7 +48,7 @@ pub use directory::{Directory, Source};
 pub use disclosure::exceptional::{Pack, PackItem, Scope, ScopeCounts};
 pub use disclosure::{
     CasePerson, ChoiceTold, Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError,
-    Explained, FhirAsk, FhirPage, FhirResource, Found, FoundPerson, Ground, HeldLook, Look,
+    Explained, FhirAsk, FhirError, FhirPage, FhirResource, Found, FoundPerson, Ground, HeldLook, Look,
     LookKind, MyAccess, MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnLetters,
     OwnPerson, OwnRecord, OwnRequest, OwnSource, Page, ProxyStop, RecentPerson, Refusal,
     SealedItem, Simulation, Stated, Stopped, VisitFacts, Why,
@@ -84,6 +85,7 @@ pub use reviews::{
     Action, Asked, Bulk, Evidence, LookFigures, Minute, ReviewPage, ReviewRow, Reviews,
     ReviewsError, StaffMember,
 };
+pub use search::{After, Cursor, Readable, SearchAsk, SearchEntry, SearchPage};
 pub use seals::{Seal, Seals};
 pub use service_log::{ServiceChange, ServiceLog, ServiceLogError, ServiceState};
 pub use sessions::{AppKeep, AppKept, AppStep, SessionError, SessionRecord, Sessions};
@@ -91,5 +93,5 @@ pub use staff::{
     By, GroupDetails, ImportProblem, ImportReport, ImportRow, Staff, StaffError, StaffGroup,
     StaffRole, StaffRoleError, StaffUser, Standing, Suspension, UserDetails,
 };
-pub use supply::SupplyCaller;
+pub use supply::{Supply, SupplyCaller};
 pub use worklists::{FeedSummary, OpenRow, Waiting, WorklistError, WorklistKind, Worklists};

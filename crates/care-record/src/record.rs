@@ -360,6 +360,11 @@ impl Record {
         crate::Disclosure::new(self.inner.clone())
     }
 
+    /// What a source reads back.
+    pub fn supply(&self) -> crate::Supply {
+        crate::Supply::new(self.inner.clone())
+    }
+
     /// Decides whose records are one person's.
     pub fn identity(&self) -> crate::Identity {
         crate::Identity::new(self.inner.store.clone(), self.inner.clock.clone())

@@ -2,7 +2,8 @@
 
 use std::ops::Deref;
 
-/// A value whose disclosure was decided and is written down. Only `disclosure` makes one.
+/// A value whose disclosure was decided and is written down. Only `disclosure`, and `supply` for
+/// what a source sent itself, make one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Disclosed<T> {
     value: T,
@@ -11,7 +12,7 @@ pub struct Disclosed<T> {
 
 impl<T> Disclosed<T> {
     /// The value, with the number of the durable entry that records it.
-    pub(super) fn after(entry: u64, value: T) -> Self {
+    pub(crate) fn after(entry: u64, value: T) -> Self {
         Self { value, entry }
     }
 

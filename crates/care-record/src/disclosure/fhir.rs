@@ -232,7 +232,7 @@ impl Disclosure {
     }
 
     /// Asks the rules for a token; a no is written down.
-    fn asked(&self, caller: &Caller, ask: &FhirAsk, person: &str, page: &str) -> Answer<Gathered> {
+    pub(super) fn asked(&self, caller: &Caller, ask: &FhirAsk, person: &str, page: &str) -> Answer<Gathered> {
         let person = PersonId::parse(person).map_err(|_| DisclosureError::NotThere)?;
         let why = Why::Stated(ask.stated.clone());
         let gathered = self.gather(caller, person, &why.asked(caller.user.role))?;
@@ -257,7 +257,7 @@ impl Disclosure {
     }
 
     /// The person's choice about Connect Care, where the view shows legal information.
-    fn choice_resource(&self, gathered: &Gathered) -> Option<FhirResource> {
+    pub(super) fn choice_resource(&self, gathered: &Gathered) -> Option<FhirResource> {
         let categories = gathered.decision.visible_categories();
         if !categories.contains(Category::Legal) {
             return None;
@@ -297,7 +297,7 @@ impl Disclosure {
 
     /// The person as one Patient. It is put together on the way out, so its version is a digest of what
     /// it says.
-    fn patient_resource(&self, gathered: &Gathered) -> FhirResource {
+    pub(super) fn patient_resource(&self, gathered: &Gathered) -> FhirResource {
         let body = patient::resource(gathered.person, &gathered.known).to_string();
         let digest = Sha256::digest(body.as_bytes());
         FhirResource {
@@ -334,7 +334,7 @@ impl Disclosure {
 }
 
 /// The name of an item in the log: type, item and version.
-pub(super) fn item_name(header: &Header) -> String {
+pub(crate) fn item_name(header: &Header) -> String {
     format!(
         "{}/{}/{}",
         header.resource_type, header.item, header.version

@@ -314,6 +314,7 @@ fn by_purpose(entry: &Entry) -> &'static str {
         "safeguarding_investigation" => "Somebody had to be kept safe.",
         "legal_requirement" => "The law said that they must.",
         "public_interest" => "It was needed to keep others safe.",
+        crate::supply::PURPOSE => "They read back what they themselves had put in your record.",
         "audit_review" => "They checked who had looked at your record.",
         _ => "We do not know why. You can ask us.",
     }

@@ -23,7 +23,7 @@ pub(super) fn demographics(known: &mut Demographics) {
 }
 
 /// Takes what the view leaves out of a resource. Only resources that carry addresses change.
-pub(super) fn resource(body: &mut Json, view: &View) {
+pub(crate) fn resource(body: &mut Json, view: &View) {
     if view.categories().contains(Category::Location) {
         return;
     }
@@ -47,7 +47,7 @@ pub(super) fn resource(body: &mut Json, view: &View) {
 }
 
 /// Whether this type is ever changed by [`resource`]: others go out as their stored bytes.
-pub(super) fn touches(resource_type: care_core::fhir::ResourceType, view: &View) -> bool {
+pub(crate) fn touches(resource_type: care_core::fhir::ResourceType, view: &View) -> bool {
     !view.categories().contains(Category::Location)
         && matches!(
             resource_type.name(),

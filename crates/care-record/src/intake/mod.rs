@@ -27,6 +27,7 @@ mod replay;
 mod tests;
 mod v2;
 
+pub(crate) use item::{item_id, logical_id};
 use std::sync::Arc;
 
 use care_core::fhir::Json;

@@ -3,7 +3,21 @@
 //! Each page's entries are durable before it leaves: one for each person on it, so that the person sees
 //! it, and one for things about nobody. Source: docs/adr/0018-a-source-reads-back-what-it-sent.md.
 
-use care_core::vocabulary::SourceCode;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use care_core::access::{Supplier, View, supplier_view};
+use care_core::audit::{Act, Entry, Outcome};
+use care_core::fhir::ResourceType;
+use care_core::vocabulary::{ItemId, PersonId, SourceCode};
+
+use crate::disclosure::{Disclosed, DisclosureError, FhirError, FhirResource, searched_page};
+use crate::record::Inner;
+use crate::search::{Held, Reader, Scope, SearchAsk, SearchPage, parse_id, search};
+use crate::store::{Commit, StoreError};
+
+/// The purpose of every entry of a source's reads.
+pub(crate) const PURPOSE: &str = "supply";
 
 /// A source whose key was checked: one request's authority, as [`crate::Caller`] is a person's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,4 +28,202 @@ pub struct SupplyCaller {
     pub source: SourceCode,
     /// The reference of the request, for the log; empty where there is none.
     pub request: String,
+}
+
+impl SupplyCaller {
+    /// What the source may read.
+    ///
+    /// Errors: [`DisclosureError::NotThere`] for a client without an id.
+    pub(crate) fn view(&self) -> Result<View, DisclosureError> {
+        Supplier::configured(&self.client, &self.source)
+            .map(|supplier| supplier_view(&supplier))
+            .ok_or(DisclosureError::NotThere)
+    }
+}
+
+/// The door for sources. Cheap to clone; every call blocks until its entries are durable.
+#[derive(Clone)]
+pub struct Supply {
+    inner: Arc<Inner>,
+}
+
+impl Supply {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    /// `GET {type}/{id}`: the current version of one thing the source sent, by our id or by its own key.
+    ///
+    /// Errors: [`FhirError::Gone`] for what it deleted; not there for what it never sent.
+    pub fn read(
+        &self,
+        caller: &SupplyCaller,
+        kind: ResourceType,
+        id: &str,
+    ) -> Result<Disclosed<FhirResource>, FhirError> {
+        let view = caller.view()?;
+        let scope = Scope::new(&*self.inner.store, &view, Reader::Source);
+        let page = format!("GET {kind}");
+        let found = match self.by_our_id(&scope, kind, id)? {
+            Some(found) => Some(found),
+            None => self.by_own_key(caller, &scope, kind, id)?,
+        };
+        let is_gone = |held: &Held| held.header.as_ref().is_some_and(|one| one.deleted);
+        match found {
+            Some(held) if is_gone(&held) => {
+                self.note(caller, &page, held.owner, "deleted")?;
+                Err(FhirError::Gone)
+            }
+            Some(held) => {
+                let entries = self.entries(caller, &page, std::iter::once(&held));
+                self.hand_over(entries, held.into_resource())
+            }
+            None => {
+                self.note(caller, &page, None, "none found")?;
+                Err(FhirError::not_there())
+            }
+        }
+    }
+
+    fn by_our_id(
+        &self,
+        scope: &Scope<'_>,
+        kind: ResourceType,
+        id: &str,
+    ) -> Result<Option<Held>, FhirError> {
+        if kind == ResourceType::PATIENT
+            && let Ok(person) = PersonId::parse(id)
+        {
+            return Ok(scope.own_patient(person)?);
+        }
+        match parse_id(id) {
+            Some((owner, item)) => self.current(scope, owner, (kind, item)),
+            None => Ok(None),
+        }
+    }
+
+    fn by_own_key(
+        &self,
+        caller: &SupplyCaller,
+        scope: &Scope<'_>,
+        kind: ResourceType,
+        key: &str,
+    ) -> Result<Option<Held>, FhirError> {
+        let item = crate::intake::item_id(&caller.source, kind, key);
+        match self.inner.store.owner_of(scope.view, (kind, item))? {
+            Some(owner) => self.current(scope, owner, (kind, item)),
+            None => Ok(None),
+        }
+    }
+
+    /// The current version, a tombstone too.
+    fn current(
+        &self,
+        scope: &Scope<'_>,
+        owner: Option<PersonId>,
+        whole: (ResourceType, ItemId),
+    ) -> Result<Option<Held>, FhirError> {
+        let stored = self
+            .inner
+            .store
+            .version_of(owner, scope.view, whole, None)?;
+        Ok(stored.map(|stored| scope.held(stored)).transpose()?)
+    }
+
+    /// A search over what the source sent.
+    pub fn search(
+        &self,
+        caller: &SupplyCaller,
+        ask: &SearchAsk,
+    ) -> Result<Disclosed<SearchPage>, FhirError> {
+        let view = caller.view()?;
+        let scope = Scope::new(&*self.inner.store, &view, Reader::Source);
+        let found = search(&scope, ask, self.inner.clock.now())?;
+        let shown = found.matches.iter().chain(&found.included);
+        let mut entries = self.entries(caller, &ask.page, shown);
+        if entries.is_empty() {
+            let mut entry = self.entry(caller, &ask.page, None);
+            entry.detail = "none found".to_owned();
+            entries.push(entry);
+        }
+        self.hand_over(entries, searched_page(found))
+    }
+
+    /// One entry for each person on a page, in the order of their keys, and one for things about nobody.
+    fn entries<'h>(
+        &self,
+        caller: &SupplyCaller,
+        page: &str,
+        shown: impl Iterator<Item = &'h Held>,
+    ) -> Vec<Entry> {
+        let mut by_person: BTreeMap<Option<PersonId>, Vec<&Held>> = BTreeMap::new();
+        for held in shown {
+            by_person.entry(held.owner).or_default().push(held);
+        }
+        by_person
+            .into_iter()
+            .map(|(person, all)| {
+                let mut entry = self.entry(caller, page, person);
+                entry.items = all.iter().map(|held| held.item_name()).collect();
+                let mut categories: Vec<String> = all
+                    .iter()
+                    .filter_map(|held| held.header.as_ref())
+                    .map(|header| header.category.code().to_owned())
+                    .collect();
+                categories.sort_unstable();
+                categories.dedup();
+                entry.categories = categories;
+                entry
+            })
+            .collect()
+    }
+
+    pub(crate) fn entry(
+        &self,
+        caller: &SupplyCaller,
+        page: &str,
+        person: Option<PersonId>,
+    ) -> Entry {
+        let now = self.inner.clock.now();
+        let mut entry = Entry::new(now, Act::ApiRead, Outcome::Success, caller.client.clone());
+        entry.organisation = caller.source.as_str().to_owned();
+        entry.request.clone_from(&caller.request);
+        entry.purpose = PURPOSE.to_owned();
+        entry.page = page.to_owned();
+        entry.person = person;
+        entry
+    }
+
+    /// An entry that says that nothing was shown.
+    fn note(
+        &self,
+        caller: &SupplyCaller,
+        page: &str,
+        person: Option<PersonId>,
+        detail: &str,
+    ) -> Result<(), FhirError> {
+        let mut entry = self.entry(caller, page, person);
+        entry.detail = detail.to_owned();
+        self.hand_over(vec![entry], ()).map(|_| ())
+    }
+
+    /// Makes the entries durable, all in one commit, and then hands the value out.
+    ///
+    /// Errors: there are no entries, and so nothing may leave.
+    pub(crate) fn hand_over<T>(
+        &self,
+        entries: Vec<Entry>,
+        value: T,
+    ) -> Result<Disclosed<T>, FhirError> {
+        let mut entries = entries.into_iter();
+        let Some(entry) = entries.next() else {
+            return Err(FhirError::from(StoreError::Closed));
+        };
+        let committed = self.inner.store.commit(Commit {
+            changes: Vec::new(),
+            entry,
+            more_entries: entries.collect(),
+        })?;
+        Ok(Disclosed::after(committed.entry, value))
+    }
 }

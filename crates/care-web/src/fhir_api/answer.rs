@@ -4,7 +4,7 @@
 //! Handlers answer in compact JSON and say nothing of formats. [`shaped`] stands around them: it reads
 //! what is wanted (`Accept`, `_format`, `_pretty`, `_summary`, `_elements`, `If-None-Match`,
 //! `If-Modified-Since`), and where plain JSON is wanted it touches no byte of the body. A handler that
-//! reads these from a form gives its answer a [`Shape`] as an extension. Everything was decided and
+//! reads these from a form gives its answer [`Asked`] as an extension. Everything was decided and
 //! written down before: what is done here only takes away. Source: FHIR R4 sections 3.1.0.1 and 3.1.1.5.
 
 use axum::body::{Body, Bytes};
@@ -44,6 +44,10 @@ pub struct Shape {
     /// What is kept of each resource; none: all of it.
     pub kept: Option<Kept>,
 }
+
+/// The parameters of a form, which say of the answer's shape what those of an address say.
+#[derive(Debug, Clone)]
+pub struct Asked(pub Vec<(String, String)>);
 
 impl Shape {
     fn is_plain(&self) -> bool {
@@ -223,10 +227,16 @@ pub async fn shaped(request: Request, next: Next) -> Response {
     };
     let had = Had::of(&request);
     let mut response = next.run(request).await;
-    if let Some(own) = response.extensions_mut().remove::<Shape>() {
-        return finish(response, own, &had).await;
+    let Some(Asked(pairs)) = response.extensions_mut().remove::<Asked>() else {
+        return finish(response, shape, &had).await;
+    };
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    match shape.with(pairs) {
+        Ok(shape) => finish(response, shape, &had).await,
+        Err(problem) => problem.outcome(),
     }
-    finish(response, shape, &had).await
 }
 
 async fn finish(response: Response, shape: Shape, had: &Had) -> Response {

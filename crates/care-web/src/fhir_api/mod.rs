@@ -4,7 +4,9 @@ pub mod answer;
 pub mod asker;
 mod audit;
 mod metadata;
+mod page_token;
 mod read;
+mod search;
 
 use axum::Router;
 use axum::routing::{get, post, put};
@@ -16,13 +18,19 @@ use crate::state::Shared;
 pub fn router() -> Router<Shared> {
     Router::new()
         .route("/fhir/R4/metadata", get(metadata::show))
-        .route("/fhir/R4", post(feeds::fhir::base))
-        .route("/fhir/R4/", post(feeds::fhir::base))
-        .route("/fhir/R4/Patient/_search", post(read::find))
+        .route("/fhir/R4", post(feeds::fhir::base).get(search::of_system))
+        .route("/fhir/R4/", post(feeds::fhir::base).get(search::of_system))
+        .route("/fhir/R4/_search", post(search::of_system_posted))
+        .route("/fhir/R4/{type}/_search", post(search::of_type_posted))
+        .route("/fhir/R4/{type}/{id}/{inner}", get(search::of_compartment))
+        .route(
+            "/fhir/R4/{type}/{id}/{inner}/_search",
+            post(search::of_compartment_posted),
+        )
         .route("/fhir/R4/Patient/{id}/$everything", get(read::everything))
         .route(
             "/fhir/R4/{type}",
-            post(feeds::fhir::create).get(read::search),
+            post(feeds::fhir::create).get(search::of_type),
         )
         .route(
             "/fhir/R4/{type}/{id}",

@@ -1,15 +1,19 @@
-//! Reading: one item, the items of a person by type, everything of a person. What leaves is what
-//! `Disclosure` gave, after its entry is durable.
+//! Reading one item, and everything of a person. What leaves is what `Disclosure` or `Supply` gave,
+//! after its entry is durable.
 
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use care_core::fhir::ResourceType;
-use care_core::vocabulary::NhsNumber;
-use care_record::{Caller, DisclosureError, FhirAsk, FhirPage, FhirResource, Refusal};
+use care_core::fhir::search::{Handling, Parameters, Query};
+use care_record::{
+    Caller, DisclosureError, FhirAsk, FhirError, FhirPage, FhirResource, Readable, Refusal,
+    SearchAsk,
+};
 
 use super::answer::{self, Mode, Searchset};
 use super::asker::Asker;
+use super::search::{fhir_problem, narrowing, query_problem};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
@@ -24,39 +28,104 @@ pub async fn read(
     who: Asker,
 ) -> Result<Response, ApiProblem> {
     let kind = type_of(&kind)?;
-    who.may(kind, Interaction::Read)?;
-    let (caller, ask) = person(who)?;
-    if kind.name() == super::audit::TYPE {
-        return super::audit::read(&state, caller, ask, &id).await;
+    check_id(&id)?;
+    let within = who.may(kind, Interaction::Read)?;
+    if !within.is_everything() {
+        return read_within(state, who, kind, id).await;
     }
-    let disclosure = state.record.disclosure();
-    let found = crate::blocking(move || disclosure.fhir_read(&caller, &ask, kind, &id)).await?;
-    Ok(answer::resource(found.map_err(problem)?.into_inner()))
+    match who {
+        Asker::Person { caller, ask, .. } => {
+            if kind.name() == super::audit::TYPE {
+                return super::audit::read(&state, *caller, *ask, &id).await;
+            }
+            let disclosure = state.record.disclosure();
+            let found =
+                crate::blocking(move || disclosure.fhir_read(&caller, &ask, kind, &id)).await?;
+            Ok(answer::resource(
+                found.map_err(fhir_problem)?.into_inner(),
+            ))
+        }
+        Asker::Source { caller, .. } => {
+            let supply = state.record.supply();
+            let found = crate::blocking(move || supply.read(&caller, kind, &id)).await?;
+            Ok(answer::resource(
+                found.map_err(fhir_problem)?.into_inner(),
+            ))
+        }
+    }
 }
 
-/// `GET /fhir/R4/{type}`.
-pub async fn search(
-    State(state): State<Shared>,
-    Path(kind): Path<String>,
-    RawQuery(query): RawQuery,
+/// Reads one item with a token whose scopes narrow the type: what does not fit is not there.
+async fn read_within(
+    state: Shared,
     who: Asker,
+    kind: ResourceType,
+    id: String,
 ) -> Result<Response, ApiProblem> {
-    let kind = type_of(&kind)?;
-    who.may(kind, Interaction::Search)?;
-    let (caller, ask) = person(who)?;
-    if kind.name() == super::audit::TYPE {
-        return super::audit::search(&state, caller, ask, query.as_deref().unwrap_or_default())
-            .await;
-    }
-    let query = Query::read(query.as_deref().unwrap_or_default(), &state)?;
-    let Some(patient) = query.patient.clone() else {
-        return Err(Problem::invalid(
-            "A search needs the parameter patient",
-            "Items are read for one person at a time: add patient=Patient/{id}. A Patient is found by NHS number with POST Patient/_search and identifier.",
-        )
-        .into());
+    let base = format!("{}/fhir/R4", state.config.server.base_url);
+    let within = who.may(kind, Interaction::Read)?;
+    let lists = within
+        .queries()
+        .iter()
+        .map(|query| narrowing(kind, query, &base));
+    let mut readable = Readable::default();
+    readable
+        .types
+        .insert(kind, lists.collect::<Result<_, _>>()?);
+    let strict = Handling::Strict;
+    let pairs = [("_id", id.as_str())];
+    let query = Query::read(Some(kind), pairs, Parameters::r4(), &base, strict)
+        .map_err(query_problem)?;
+    let ask = SearchAsk {
+        query,
+        types: vec![kind],
+        compartment: None,
+        readable,
+        count: 1,
+        cursor: None,
+        page: format!("GET {kind}"),
     };
-    page(&state, caller, ask, patient, vec![kind], query, kind.name()).await
+    let found = match who {
+        Asker::Person {
+            caller,
+            ask: stated,
+            ..
+        } => {
+            let disclosure = state.record.disclosure();
+            crate::blocking(move || disclosure.fhir_query(&caller, &stated, &ask)).await?
+        }
+        Asker::Source { caller, .. } => {
+            let supply = state.record.supply();
+            crate::blocking(move || supply.search(&caller, &ask)).await?
+        }
+    };
+    let found = match found {
+        // An id that names no person is not there for a person's token.
+        Err(FhirError::Cannot { .. }) => Err(FhirError::not_there()),
+        other => other,
+    };
+    let found = found.map_err(fhir_problem)?.into_inner();
+    match found.entries.into_iter().next() {
+        Some(one) => Ok(answer::resource(one.resource)),
+        None => Err(fhir_problem(FhirError::not_there()).into()),
+    }
+}
+
+/// An id is letters, digits, dashes and dots, at most 64 of them.
+pub(super) fn check_id(id: &str) -> Result<(), ApiProblem> {
+    let is_sound = (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    if is_sound {
+        return Ok(());
+    }
+    Err(Problem::invalid(
+        "This is no id",
+        "An id is at most 64 letters, digits, dashes and dots; take it from a resource as it stands.",
+    )
+    .at_parameter("id")
+    .into())
 }
 
 /// `GET /fhir/R4/Patient/{id}/$everything`.
@@ -68,53 +137,20 @@ pub async fn everything(
 ) -> Result<Response, ApiProblem> {
     who.may_somewhere(Interaction::Search)?;
     let (caller, ask) = person(who)?;
-    let query = Query::read(query.as_deref().unwrap_or_default(), &state)?;
+    let query = EverythingQuery::read(query.as_deref().unwrap_or_default(), &state)?;
     let address = format!("Patient/{id}/$everything");
     page(&state, caller, ask, id, Vec::new(), query, &address).await
 }
 
-/// `POST /fhir/R4/Patient/_search`: by NHS number, in the body, so that no number stands in an address.
-pub async fn find(
-    State(state): State<Shared>,
-    who: Asker,
-    body: String,
-) -> Result<Response, ApiProblem> {
-    who.may(ResourceType::PATIENT, Interaction::Search)?;
-    let (caller, ask) = person(who)?;
-    let identifier = form_urlencoded::parse(body.as_bytes())
-        .find(|(name, _)| name == "identifier")
-        .map(|(_, value)| value.into_owned());
-    let number = identifier
-        .as_deref()
-        .map(|text| text.rsplit('|').next().unwrap_or_default())
-        .and_then(|text| NhsNumber::parse(text).ok())
-        .ok_or_else(|| {
-            Problem::invalid(
-                "A Patient is found by NHS number",
-                "Send identifier with the ten digits of a valid NHS number in the form body.",
-            )
-        })?;
-    let disclosure = state.record.disclosure();
-    let found = crate::blocking(move || disclosure.fhir_find(&caller, &ask, number)).await?;
-    let resources: Vec<FhirResource> = found.map_err(problem)?.into_inner().into_iter().collect();
-    let base = format!("{}/fhir/R4", state.config.server.base_url);
-    let set = Searchset {
-        total: Some(resources.len() as u64),
-        links: vec![("self", format!("{base}/Patient/_search"))],
-        told: None,
-    };
-    Ok(searchset(&base, &set, &resources))
-}
-
-/// Parameters of a search.
+/// Parameters of `$everything`.
 #[derive(Debug, Clone, Default)]
-struct Query {
+struct EverythingQuery {
     patient: Option<String>,
     count: usize,
     after: Option<String>,
 }
 
-impl Query {
+impl EverythingQuery {
     fn read(text: &str, state: &Shared) -> Result<Self, ApiProblem> {
         let mut query = Self {
             count: state.config.fhir.page_items,
@@ -158,7 +194,7 @@ async fn page(
     ask: FhirAsk,
     patient: String,
     types: Vec<ResourceType>,
-    query: Query,
+    query: EverythingQuery,
     address: &str,
 ) -> Result<Response, ApiProblem> {
     let disclosure = state.record.disclosure();
@@ -198,7 +234,7 @@ fn searchset(base: &str, set: &Searchset, resources: &[FhirResource]) -> Respons
     answer::fhir_json(set.write(base, matches))
 }
 
-fn type_of(name: &str) -> Result<ResourceType, ApiProblem> {
+pub(super) fn type_of(name: &str) -> Result<ResourceType, ApiProblem> {
     ResourceType::from_name(name).ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,

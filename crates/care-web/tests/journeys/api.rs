@@ -305,6 +305,10 @@ async fn a_token_reads_what_its_holder_may_see_and_hidden_reads_as_absent() {
         (status, unknown["resourceType"].as_str()),
         (404, Some("OperationOutcome"))
     );
-    let (status, unsupported) = get(&nurse, &format!("Observation?patient={id}&code=1")).await;
-    assert_eq!(status, 400, "{unsupported}");
+    let (status, unsupported) = get(&nurse, &format!("Observation?patient={id}&nonsense=1")).await;
+    assert_eq!(
+        (status, unsupported["issue"][0]["location"][0].as_str()),
+        (400, Some("http.nonsense")),
+        "{unsupported}"
+    );
 }

@@ -188,11 +188,7 @@ fn steps(
             64,
         ),
         ("Patient?family, 8 (/s)", &sample.families, 8),
-        (
-            "Encounter?patient&_include, 8 (/s)",
-            &sample.includes,
-            8,
-        ),
+        ("Encounter?patient&_include, 8 (/s)", &sample.includes, 8),
         (
             "Observation?code&_sort=-date&_count=50, 8 (/s)",
             &sample.population,
@@ -200,7 +196,10 @@ fn steps(
         ),
         ("$everything, 1 connection (/s)", &sample.everything, 1),
     ] {
-        figures.push((name, drive::closed_loop(target, paths, connections, seconds)));
+        figures.push((
+            name,
+            drive::closed_loop(target, paths, connections, seconds),
+        ));
     }
     if let Some(constant) = constant {
         let path = vec![String::new()];
@@ -240,9 +239,15 @@ fn print(order: &[String], measured: &BTreeMap<String, Figures>) {
                 Some(one) => line.push_str(&format!("  {name}: {one}")),
                 None => line.push_str(&format!("  {name}: not offered")),
             }
-            let ratio = figure.as_ref().zip(other).filter(|_| Some(name) != order.first());
+            let ratio = figure
+                .as_ref()
+                .zip(other)
+                .filter(|_| Some(name) != order.first());
             if let Some((ours, theirs)) = ratio {
-                line.push_str(&format!(" (ours is {:.1} times)", ours.value / theirs.value));
+                line.push_str(&format!(
+                    " (ours is {:.1} times)",
+                    ours.value / theirs.value
+                ));
             }
         }
         println!("{line}");

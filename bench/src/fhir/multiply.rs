@@ -36,8 +36,9 @@ const UUID: usize = 36;
 impl Stock {
     /// Reads every transaction Bundle of a directory, in the order of names.
     pub fn read(from: &Path, seed: u64) -> anyhow::Result<Self> {
-        let listed = std::fs::read_dir(from)
-            .with_context(|| format!("no Bundles in {}; name them with --bundles", from.display()))?;
+        let listed = std::fs::read_dir(from).with_context(|| {
+            format!("no Bundles in {}; name them with --bundles", from.display())
+        })?;
         let mut files: Vec<_> = listed
             .filter_map(|file| Some(file.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|end| end == "json"))

@@ -63,8 +63,7 @@ pub fn sample(target: &Target, people: usize, with_results: usize) -> anyhow::Re
             let result_id = result["id"].as_str().unwrap_or_default();
             sample.reads.push(format!("/Observation/{result_id}"));
             let coding = &result["code"]["coding"][0];
-            if let (Some(system), Some(code)) =
-                (coding["system"].as_str(), coding["code"].as_str())
+            if let (Some(system), Some(code)) = (coding["system"].as_str(), coding["code"].as_str())
             {
                 let code = escaped(&format!("{system}|{code}"));
                 if own.insert(code.clone()) {

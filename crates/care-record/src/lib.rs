@@ -24,8 +24,8 @@ mod proxies;
 mod record;
 mod release;
 mod reviews;
-mod search;
 mod seals;
+mod search;
 mod service_log;
 mod sessions;
 mod staff;
@@ -48,8 +48,8 @@ pub use directory::{Directory, Source};
 pub use disclosure::exceptional::{Pack, PackItem, Scope, ScopeCounts};
 pub use disclosure::{
     CasePerson, ChoiceTold, Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError,
-    Explained, FhirAsk, FhirError, FhirPage, FhirResource, Found, FoundPerson, Ground, HeldLook, Look,
-    LookKind, MyAccess, MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnLetters,
+    Explained, FhirAsk, FhirError, FhirPage, FhirResource, Found, FoundPerson, Ground, HeldLook,
+    Look, LookKind, MyAccess, MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnLetters,
     OwnPerson, OwnRecord, OwnRequest, OwnSource, Page, ProxyStop, RecentPerson, Refusal,
     SealedItem, Simulation, Stated, Stopped, VisitFacts, Why,
 };
@@ -85,8 +85,8 @@ pub use reviews::{
     Action, Asked, Bulk, Evidence, LookFigures, Minute, ReviewPage, ReviewRow, Reviews,
     ReviewsError, StaffMember,
 };
-pub use search::{After, Cursor, Readable, SearchAsk, SearchEntry, SearchPage};
 pub use seals::{Seal, Seals};
+pub use search::{After, Cursor, Readable, SearchAsk, SearchEntry, SearchPage};
 pub use service_log::{ServiceChange, ServiceLog, ServiceLogError, ServiceState};
 pub use sessions::{AppKeep, AppKept, AppStep, SessionError, SessionRecord, Sessions};
 pub use staff::{

@@ -10,7 +10,8 @@ use sha2::{Digest as _, Sha256};
 use super::asking::{Stated, Why};
 use super::gather::Gathered;
 use super::{
-    Answer, Disclosed, Disclosure, DisclosureError, decided_entry, entry, patient, redact,
+    Answer, Disclosed, Disclosure, DisclosureError, FhirError, decided_entry, entry, patient,
+    redact,
 };
 use crate::caller::Caller;
 use crate::choices::{self, CHOICE_ITEM, Choice};
@@ -101,42 +102,48 @@ impl Disclosure {
     }
 
     /// `GET {type}/{id}`: the current version of one item.
+    ///
+    /// Errors: [`FhirError::Gone`] for what was deleted, where the view permits the labels it had.
     pub fn fhir_read(
         &self,
         caller: &Caller,
         ask: &FhirAsk,
         resource_type: ResourceType,
         id: &str,
-    ) -> Answer<Disclosed<FhirResource>> {
+    ) -> Result<Disclosed<FhirResource>, FhirError> {
         if resource_type == ResourceType::PATIENT && PersonId::parse(id).is_ok() {
-            return self.fhir_patient(caller, ask, id);
+            return Ok(self.fhir_patient(caller, ask, id)?);
         }
         if let Ok(item) = ItemId::parse(id) {
-            return self.fhir_shared(caller, resource_type, item);
+            return Ok(self.fhir_shared(caller, resource_type, item)?);
         }
         let (person, item) = parse_id(id)?;
         let page = format!("GET {resource_type}");
         let gathered = self.asked(caller, ask, &person.to_string(), &page)?;
         if (resource_type, item) == (ResourceType::CONSENT, CHOICE_ITEM) {
-            return self.fhir_choice(caller, &gathered, page);
+            return Ok(self.fhir_choice(caller, &gathered, page)?);
         }
         let view = gathered.decision.view().ok_or(DisclosureError::NotThere)?;
         let found = self
             .inner
             .store
-            .version(gathered.person, view, (resource_type, item), None)?
-            .filter(|body| !body.header.deleted);
+            .version(gathered.person, view, (resource_type, item), None)?;
         let mut entry = decided_entry(self.now(), Act::ApiRead, caller, &gathered);
         entry.trace.push(self.recorded(&gathered));
         entry.page = page;
         let Some(body) = found else {
             entry.detail = "none found".to_owned();
             self.disclose(Vec::new(), entry, ())?;
-            return Err(DisclosureError::NotThere);
+            return Err(FhirError::not_there());
         };
+        if body.header.deleted {
+            entry.detail = "deleted".to_owned();
+            self.disclose(Vec::new(), entry, ())?;
+            return Err(FhirError::Gone);
+        }
         entry.items = vec![item_name(&body.header)];
         let resource = self.outgoing(&gathered, body)?;
-        self.disclose(Vec::new(), entry, resource)
+        Ok(self.disclose(Vec::new(), entry, resource)?)
     }
 
     /// `GET {type}?patient=`: the current items of a type; `types` empty gives every type, which
@@ -232,7 +239,13 @@ impl Disclosure {
     }
 
     /// Asks the rules for a token; a no is written down.
-    pub(super) fn asked(&self, caller: &Caller, ask: &FhirAsk, person: &str, page: &str) -> Answer<Gathered> {
+    pub(super) fn asked(
+        &self,
+        caller: &Caller,
+        ask: &FhirAsk,
+        person: &str,
+        page: &str,
+    ) -> Answer<Gathered> {
         let person = PersonId::parse(person).map_err(|_| DisclosureError::NotThere)?;
         let why = Why::Stated(ask.stated.clone());
         let gathered = self.gather(caller, person, &why.asked(caller.user.role))?;

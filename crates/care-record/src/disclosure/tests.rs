@@ -534,7 +534,11 @@ fn the_api_shows_what_the_pages_show_and_refuses_what_they_refuse() {
     ));
     for id in ["../etc", "0000000000000", "0000000000000-0000000000000", ""] {
         let answer = door.fhir_read(&nurse(), &ask, patient.resource_type, id);
-        assert!(matches!(answer, Err(DisclosureError::NotThere)), "{id}");
+        let not_there = matches!(
+            answer,
+            Err(super::FhirError::Disclosure(DisclosureError::NotThere))
+        );
+        assert!(not_there, "{id}");
     }
 }
 

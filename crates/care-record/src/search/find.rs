@@ -9,12 +9,13 @@ use jiff::Timestamp;
 
 use super::include::included;
 use super::order::{self, Place};
+use super::population;
 use super::reach::{self, Looking};
 use super::scope::Candidate;
 use super::{After, Cursor, Held, Scope, SearchAsk, SearchError, id_of, named_person};
 
 /// How many matches can be put in an order that no index has.
-const MOST_SORTED: usize = 20_000;
+pub(super) const MOST_SORTED: usize = 10_000;
 /// Bodies looked into in one go.
 const AT_ONCE: usize = 128;
 
@@ -44,8 +45,10 @@ pub(crate) fn search(
         None => named_person(ask).ok().flatten(),
     };
     let mut found = match person {
-        Some(person) => in_range(&looking, ask, person, &conditions)?,
-        None => in_population(&looking, ask, &conditions)?,
+        Some(person) if !population::is_better(scope, ask, &conditions) => {
+            in_range(&looking, ask, person, &conditions)?
+        }
+        _ => population::search(&looking, ask, &conditions)?,
     };
     if ask.query.includes.is_empty() || found.matches.is_empty() {
         return Ok(found);
@@ -104,7 +107,7 @@ impl Conditions {
     }
 
     /// Whether bodies must be looked into at all.
-    fn is_decided(&self) -> bool {
+    pub fn is_decided(&self) -> bool {
         let is_group_decided = |group: &Vec<Vec<Criterion>>| {
             group.iter().any(|list| {
                 list.iter()
@@ -116,7 +119,7 @@ impl Conditions {
     }
 
     /// Whether a resource meets what was left to ask, and one list of each group.
-    fn met(
+    pub fn met(
         &self,
         looking: &Looking<'_>,
         held: &Held,
@@ -195,11 +198,15 @@ fn with_parts(scope: &Scope<'_>, mut criterion: Criterion) -> Criterion {
             let is_patient = resource_type.is_none_or(|one| one == ResourceType::PATIENT);
             if let Some(person) = PersonId::parse(id).ok().filter(|_| is_patient) {
                 let others = scope.parts_of(person).into_iter();
-                more.extend(others.filter(|one| *one != person).map(|one| Term::Reference {
-                    resource_type: *resource_type,
-                    id: one.to_string(),
-                    url: None,
-                }));
+                more.extend(
+                    others
+                        .filter(|one| *one != person)
+                        .map(|one| Term::Reference {
+                            resource_type: *resource_type,
+                            id: one.to_string(),
+                            url: None,
+                        }),
+                );
             }
         }
         terms.extend(more);
@@ -207,7 +214,7 @@ fn with_parts(scope: &Scope<'_>, mut criterion: Criterion) -> Criterion {
     criterion
 }
 
-fn is_id(criterion: &Criterion) -> bool {
+pub(super) fn is_id(criterion: &Criterion) -> bool {
     matches!(&criterion.question, Question::Parameter { parameter, modifier: Modifier::None, .. }
         if &*parameter.code == "_id")
 }
@@ -276,7 +283,9 @@ fn may_meet(criterion: &Criterion, body: &[u8]) -> bool {
     }
     terms.iter().any(|term| match term {
         // Truth values may be worked out, so they need not stand there.
-        Term::Token { code: Some(code), .. } if code != "true" && code != "false" => {
+        Term::Token {
+            code: Some(code), ..
+        } if code != "true" && code != "false" => {
             let written = Json::text(code.as_str()).to_string();
             holds(body, &written.as_bytes()[1..written.len() - 1])
         }
@@ -300,7 +309,7 @@ fn holds(body: &[u8], wanted: &[u8]) -> bool {
 }
 
 /// Whether the number of all matches is to be said.
-fn wants_total(ask: &SearchAsk) -> bool {
+pub(super) fn wants_total(ask: &SearchAsk) -> bool {
     ask.query.total != Some(Total::None)
 }
 
@@ -328,11 +337,17 @@ fn in_range(
         let id = id_in_range(person, &one, looking.scope);
         // Items of people who were joined have ids of their own, known once they are read.
         let ids = conditions.criteria.iter().any(is_id);
-        if !ids || one.held.is_some() || conditions.left(&id).is_some() || looking.scope.parts_of(person).len() > 1 {
+        if !ids
+            || one.held.is_some()
+            || conditions.left(&id).is_some()
+            || looking.scope.parts_of(person).len() > 1
+        {
             wanted.push(one);
         }
     }
-    let is_decided = conditions.iter().all(|one| one.is_decided() && !one.criteria.iter().any(is_id));
+    let is_decided = conditions
+        .iter()
+        .all(|one| one.is_decided() && !one.criteria.iter().any(is_id));
     let mut page = Paging::new(ask, person, moment);
     if is_decided && ask.query.sort.is_empty() {
         page.total = Some(wanted.len() as u64);
@@ -365,7 +380,7 @@ fn in_range(
             }
             total += 1;
             if !ask.query.sort.is_empty() {
-                sorted.push((order::place_of(&held, &ask.query.sort), held));
+                sorted.push((order::place_of(looking, &held, &ask.query.sort), held));
                 if sorted.len() > MOST_SORTED {
                     return Err(too_many_to_sort());
                 }
@@ -404,7 +419,7 @@ fn id_in_range(person: PersonId, one: &Candidate, scope: &Scope<'_>) -> String {
     }
 }
 
-fn nothing(ask: &SearchAsk) -> Searched {
+pub(super) fn nothing(ask: &SearchAsk) -> Searched {
     let here = ask.cursor.clone().unwrap_or(Cursor {
         moment: 0,
         total: Some(0),
@@ -475,9 +490,8 @@ impl Paging {
         let from = match &self.after {
             None => 0,
             Some(after) => {
-                let is_last = |held: &Held| {
-                    (held.kind.number(), held.item.0) == (after.kind, after.item)
-                };
+                let is_last =
+                    |held: &Held| (held.kind.number(), held.item.0) == (after.kind, after.item);
                 let at = all.iter().position(|(_, held)| is_last(held));
                 1 + at.ok_or_else(stale_page)?
             }
@@ -502,6 +516,7 @@ impl Paging {
                 item: last.item.0,
                 composed: last.header.is_none(),
                 spot: None,
+                also: Vec::new(),
             }),
             ..here.clone()
         });
@@ -522,14 +537,4 @@ pub(super) fn stale_page() -> SearchError {
         "this page link does not belong to this search",
         "search again",
     )
-}
-
-/// What a source sent of everybody, by the index.
-fn in_population(
-    _looking: &Looking<'_>,
-    ask: &SearchAsk,
-    conditions: &[Conditions],
-) -> Result<Searched, SearchError> {
-    let _ = conditions.iter().map(|one| one.kind).count();
-    Ok(nothing(ask))
 }

@@ -86,8 +86,8 @@ impl Held {
     }
 
     /// Its values under the parameters with these keys.
-    pub fn values(&self, keys: &[u32]) -> Vec<(u32, IndexValue)> {
-        extract_some(self.json(), Parameters::r4(), |one| keys.contains(&one.key()))
+    pub fn values(&self, parameters: &Parameters, keys: &[u32]) -> Vec<(u32, IndexValue)> {
+        extract_some(self.json(), parameters, |one| keys.contains(&one.key()))
     }
 
     /// Its name in the log: type, item and version.

@@ -4,10 +4,12 @@
 use std::collections::HashSet;
 
 use care_core::fhir::search::{
-    Include, IndexValue, Parameters, ParameterKind, SearchParameter, extract_some,
+    Criterion, Include, IndexValue, Modifier, ParameterKind, Parameters, Question, SearchParameter,
+    Term, extract_some,
 };
 use care_core::fhir::{IssueSeverity, OutcomeIssue, ResourceType};
 
+use super::population::find_all;
 use super::reach::{Looking, points_at};
 use super::{Held, SearchAsk, SearchError};
 
@@ -59,6 +61,23 @@ pub(super) fn included(
     })
 }
 
+/// A reference to any of these.
+fn pointing_at_any(parameter: &SearchParameter, wanted: &[&Held]) -> Criterion {
+    let terms = wanted.iter().map(|held| Term::Reference {
+        resource_type: Some(held.kind),
+        id: held.id.clone(),
+        url: None,
+    });
+    Criterion {
+        name: "_revinclude".to_owned(),
+        question: Question::Parameter {
+            parameter: parameter.clone(),
+            modifier: Modifier::None,
+            terms: terms.collect(),
+        },
+    }
+}
+
 type Name = (ResourceType, String);
 
 fn name_of(held: &Held) -> Name {
@@ -88,13 +107,27 @@ impl Gathered<'_> {
     /// `_include`: what these point at.
     fn pointed_at(&mut self, from: &[Held], include: &Include) -> Result<(), SearchError> {
         for held in from.iter().filter(|held| held.kind == include.source) {
-            for (kind, id) in references(held, include.parameter.as_ref()) {
+            for (kind, id) in self.references(held, include.parameter.as_ref()) {
                 if include.target.is_none_or(|target| target == kind) {
                     self.take(kind, &id)?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn references(&self, held: &Held, parameter: Option<&SearchParameter>) -> Vec<Name> {
+        reference_values(&self.looking.scope.parameters, held, parameter)
+            .into_iter()
+            .filter_map(|value| match value {
+                IndexValue::Reference {
+                    resource_type: Some(name),
+                    id: Some(id),
+                    ..
+                } => Some((ResourceType::from_name(&name)?, id.into())),
+                _ => None,
+            })
+            .collect()
     }
 
     fn take(&mut self, kind: ResourceType, id: &str) -> Result<(), SearchError> {
@@ -138,16 +171,29 @@ impl Gathered<'_> {
         if wanted.is_empty() || self.is_full() {
             return Ok(());
         }
-        let mut found = Vec::new();
-        for person in self.people(&wanted) {
-            let (candidates, _) =
-                self.looking
-                    .scope
-                    .range(person, &[include.source], None)?;
+        let mut found = match &include.parameter {
+            Some(parameter) if self.looking.scope.person().is_none() => {
+                let pointing = pointing_at_any(parameter, &wanted);
+                let most = MOST_INCLUDED + 1;
+                find_all(self.looking, include.source, &[pointing], most)?
+            }
+            _ => Vec::new(),
+        };
+        let by_range = include.parameter.is_none() || self.looking.scope.person().is_some();
+        let people = match by_range {
+            true => self.people(&wanted),
+            false => Vec::new(),
+        };
+        for person in people {
+            let (candidates, _) = self.looking.scope.range(person, &[include.source], None)?;
             found.extend(self.looking.scope.fill(person, candidates.into_iter())?);
         }
         for one in found {
-            let values = reference_values(&one, include.parameter.as_ref());
+            let values = reference_values(
+                &self.looking.scope.parameters,
+                &one,
+                include.parameter.as_ref(),
+            );
             let points = |held: &&Held| {
                 values
                     .iter()
@@ -176,24 +222,14 @@ impl Gathered<'_> {
 }
 
 /// The references of a resource under one parameter, or under all of its type.
-fn reference_values(held: &Held, parameter: Option<&SearchParameter>) -> Vec<IndexValue> {
-    let values = extract_some(held.json(), Parameters::r4(), |one| match parameter {
+fn reference_values(
+    parameters: &Parameters,
+    held: &Held,
+    parameter: Option<&SearchParameter>,
+) -> Vec<IndexValue> {
+    let values = extract_some(held.json(), parameters, |one| match parameter {
         Some(wanted) => one.key() == wanted.key(),
         None => one.kind == ParameterKind::Reference,
     });
     values.into_iter().map(|(_, value)| value).collect()
-}
-
-fn references(held: &Held, parameter: Option<&SearchParameter>) -> Vec<Name> {
-    reference_values(held, parameter)
-        .into_iter()
-        .filter_map(|value| match value {
-            IndexValue::Reference {
-                resource_type: Some(name),
-                id: Some(id),
-                ..
-            } => Some((ResourceType::from_name(&name)?, id.into())),
-            _ => None,
-        })
-        .collect()
 }

@@ -10,9 +10,9 @@ mod find;
 mod held;
 mod include;
 mod order;
+mod population;
 mod reach;
 mod scope;
-mod words;
 
 use std::collections::HashMap;
 
@@ -108,6 +108,9 @@ pub struct After {
     /// Its place in the order of the index, where that order was used.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub spot: Option<i64>,
+    /// The items shown that happened in the same second: what changed since is told apart by them.
+    #[serde(rename = "o", default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<u64>,
 }
 
 /// One entry of a page.

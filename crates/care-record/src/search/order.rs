@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use care_core::fhir::search::{CodeSystem, IndexValue, SortKey, folded};
 
-use super::Held;
+use super::{Held, Looking};
 
 /// What a resource is put in order by, for each key of the sort.
 pub(super) type Place = Vec<Option<Value>>;
@@ -18,9 +18,9 @@ pub(super) enum Value {
 }
 
 /// The place of a resource in the order.
-pub(super) fn place_of(held: &Held, sort: &[SortKey]) -> Place {
+pub(super) fn place_of(looking: &Looking<'_>, held: &Held, sort: &[SortKey]) -> Place {
     let keys: Vec<u32> = sort.iter().map(|one| one.parameter.key()).collect();
-    let values = held.values(&keys);
+    let values = looking.values(held, &keys);
     sort.iter()
         .zip(&keys)
         .map(|(one, key)| {

@@ -6,17 +6,16 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use care_core::fhir::search::{
-    Criterion, IndexValue, Modifier, Question, Reach, SearchParameter, Term,
+    Criterion, IndexValue, Modifier, Question, Reach, SearchParameter, Term, words,
 };
 use care_core::fhir::{Definitions, ResourceType};
 use care_core::vocabulary::PersonId;
 use jiff::Timestamp;
 
-use super::words::has_words;
 use super::{Held, Scope, SearchError};
 
 /// How many resources one search may look into.
-const MOST_LOOKED_AT: usize = 200_000;
+const MOST_LOOKED_AT: usize = 100_000;
 
 type OfPerson = (Option<PersonId>, ResourceType);
 
@@ -50,6 +49,11 @@ impl<'s> Looking<'s> {
         self.checked().map(|()| met)
     }
 
+    /// The values of a resource under the parameters with these keys.
+    pub fn values(&self, held: &Held, keys: &[u32]) -> Vec<(u32, IndexValue)> {
+        held.values(&self.scope.parameters, keys)
+    }
+
     fn meets_one(&self, held: &Held, criterion: &Criterion) -> bool {
         let Some(left) = self.left.get().checked_sub(1) else {
             self.fail(too_much(&criterion.name));
@@ -58,7 +62,7 @@ impl<'s> Looking<'s> {
         self.left.set(left);
         let values = match &criterion.question {
             Question::Parameter { parameter, .. } | Question::Chain { parameter, .. } => {
-                held.values(&[parameter.key()])
+                self.values(held, &[parameter.key()])
             }
             _ => Vec::new(),
         };
@@ -155,8 +159,9 @@ impl Reach for At<'_, '_> {
         };
         let key = [parameter.key()];
         all.iter().any(|one| {
-            let points_here = one
-                .values(&key)
+            let points_here = self
+                .looking
+                .values(one, &key)
                 .iter()
                 .any(|(_, value)| points_at(value, self.held.kind, &self.held.id));
             points_here && self.looking.meets_one(one, then)
@@ -193,8 +198,11 @@ impl Reach for At<'_, '_> {
             .any(|entry| entry.text_at(&["item", "reference"]) == Some(&wanted))
     }
 
-    fn has_words(&self, narrative: bool, words: &[String]) -> bool {
-        has_words(self.held.json(), narrative, words)
+    fn has_words(&self, narrative: bool, wanted: &[String]) -> bool {
+        let found = words(self.held.json(), narrative);
+        wanted
+            .iter()
+            .all(|word| word.is_empty() || found.contains(word))
     }
 }
 

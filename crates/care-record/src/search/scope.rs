@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use care_core::access::View;
+use care_core::fhir::search::Parameters;
 use care_core::fhir::{Json, Limits, ResourceType};
 use care_core::sections::Header;
 use care_core::vocabulary::{ItemId, PersonId};
@@ -36,6 +38,8 @@ pub(crate) struct Scope<'a> {
     pub store: &'a dyn Store,
     pub view: &'a View,
     pub reader: Reader,
+    /// The search parameters there are.
+    pub parameters: Arc<Parameters>,
     seen: RefCell<HashMap<(ResourceType, String), Option<Rc<Held>>>>,
 }
 
@@ -65,6 +69,7 @@ impl<'a> Scope<'a> {
             store,
             view,
             reader,
+            parameters: store.parameters(),
             seen: RefCell::default(),
         }
     }
@@ -228,7 +233,10 @@ impl<'a> Scope<'a> {
     }
 
     fn read_reference(&self, kind: ResourceType, id: &str) -> Result<Option<Held>, SearchError> {
-        if let Reader::Person { composed, parts, .. } = &self.reader {
+        if let Reader::Person {
+            composed, parts, ..
+        } = &self.reader
+        {
             let is_own = PersonId::parse(id).is_ok_and(|person| parts.contains(&person));
             let found = composed.iter().find(|one| {
                 one.kind == kind && (one.id == id || (kind == ResourceType::PATIENT && is_own))
@@ -257,7 +265,7 @@ impl<'a> Scope<'a> {
     /// Stored bytes as they may leave: without what the view takes out, and a source's Patient under the
     /// id of the person.
     pub fn held(&self, stored: StoredBody) -> Result<Held, StoreError> {
-        let owner = owner_of(&stored);
+        let owner = stored.owner();
         let mut held = Held::stored(stored, owner);
         if redact::touches(held.kind, self.view) {
             let mut json =
@@ -273,11 +281,6 @@ impl<'a> Scope<'a> {
         }
         Ok(held)
     }
-}
-
-/// Whose a stored body is; parts of things about nobody have the highest bit set.
-fn owner_of(stored: &StoredBody) -> Option<PersonId> {
-    (stored.person.0 >> 63 == 0).then_some(stored.person)
 }
 
 /// A body under another id. Our bodies begin with type and id, so this is a splice.

@@ -17,6 +17,27 @@ use super::{PutItem, StoreError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Spot(pub i64);
 
+impl Spot {
+    /// The seconds it begins with.
+    pub fn seconds(self) -> i64 {
+        self.0 >> NUMBER_BITS
+    }
+
+    /// The first spot of these seconds in an order.
+    pub fn first_of(seconds: i64, order: SpotOrder) -> Self {
+        let number = match order {
+            SpotOrder::NewestFirst => (1 << NUMBER_BITS) - 1,
+            SpotOrder::OldestFirst => 0,
+        };
+        Self(spot(seconds, number))
+    }
+
+    /// The seconds of an item that happened, or else came, at this time.
+    pub fn seconds_at(at: jiff::Timestamp) -> i64 {
+        seconds_of(at.as_microsecond())
+    }
+}
+
 /// Which end of the order comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum SpotOrder {
@@ -110,7 +131,10 @@ const MOST_SECONDS: i64 = (1 << (63 - NUMBER_BITS)) - 1;
 
 /// The seconds of a spot.
 pub(super) fn spot_seconds(row: &ItemRow) -> i64 {
-    let micros = row.clinical_at.unwrap_or(row.received_at);
+    seconds_of(row.clinical_at.unwrap_or(row.received_at))
+}
+
+fn seconds_of(micros: i64) -> i64 {
     (micros.div_euclid(1_000_000) + FROM_1850).clamp(0, MOST_SECONDS)
 }
 

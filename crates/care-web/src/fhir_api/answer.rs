@@ -153,7 +153,8 @@ fn shape_of(request: &Request) -> Result<Shape, Problem> {
     let mut shape = Shape::default();
     let query = request.uri().query().unwrap_or_default();
     // Files and what operations give may be of other kinds; they look at Accept themselves.
-    let may_be_other = request.uri().path().contains("/$") || request.uri().path().contains("/Binary");
+    let may_be_other =
+        request.uri().path().contains("/$") || request.uri().path().contains("/Binary");
     let has_format = query.contains("_format");
     if let Some(accept) = request.headers().get(header::ACCEPT) {
         let accept = accept.to_str().unwrap_or_default();
@@ -173,7 +174,9 @@ fn shape_of(request: &Request) -> Result<Shape, Problem> {
         .map(|(name, value)| (name.as_ref(), value.as_ref()))
         // An operation may give `_format` and `_elements` a meaning of its own.
         .filter(|(name, value)| {
-            !of_operation || (*name == "_format" && format_of(value).is_some()) || *name == "_pretty"
+            !of_operation
+                || (*name == "_format" && format_of(value).is_some())
+                || *name == "_pretty"
         });
     shape.with(known)
 }
@@ -208,7 +211,9 @@ impl Had {
             let Some(tag) = text(header::ETAG).map(plain) else {
                 return false;
             };
-            return tags.split(',').any(|one| one.trim() == "*" || plain(one) == tag);
+            return tags
+                .split(',')
+                .any(|one| one.trim() == "*" || plain(one) == tag);
         }
         let changed = text(header::LAST_MODIFIED).and_then(http_date);
         matches!((self.since, changed), (Some(since), Some(changed)) if changed <= since)
@@ -448,7 +453,10 @@ impl Searchset {
         }
         if !self.links.is_empty() {
             let links = self.links.iter().map(|(relation, url)| {
-                Json::object([("relation", (*relation).into()), ("url", url.as_str().into())])
+                Json::object([
+                    ("relation", (*relation).into()),
+                    ("url", url.as_str().into()),
+                ])
             });
             out.push_str(",\"link\":");
             Json::Array(links.collect()).write_to(&mut out);
@@ -462,7 +470,14 @@ impl Searchset {
         };
         for (mode, one) in resources {
             begin(&mut out);
-            for part in ["{\"fullUrl\":\"", base, "/", one.resource_type.name(), "/", &one.id] {
+            for part in [
+                "{\"fullUrl\":\"",
+                base,
+                "/",
+                one.resource_type.name(),
+                "/",
+                &one.id,
+            ] {
                 out.extend_from_slice(part.as_bytes());
             }
             out.extend_from_slice(b"\",\"resource\":");
@@ -552,7 +567,10 @@ mod tests {
             ("application/fhir+json", Some(Format::Json)),
             ("application/fhir+xml", Some(Format::Xml)),
             ("*/*", Some(Format::Json)),
-            ("text/html, application/fhir+xml;q=0.5, application/json;q=0.9", Some(Format::Json)),
+            (
+                "text/html, application/fhir+xml;q=0.5, application/json;q=0.9",
+                Some(Format::Json),
+            ),
             ("application/fhir+xml;q=0, */*;q=0.1", Some(Format::Json)),
             ("application/fhir+json; fhirVersion=4.0", Some(Format::Json)),
             ("application/fhir+json; fhirVersion=3.0", None),
@@ -563,9 +581,15 @@ mod tests {
             assert_eq!(accepted(header), expected, "{header}");
         }
         let shape = |pairs: &[(&str, &str)]| Shape::default().with(pairs.iter().copied()).ok();
-        assert_eq!(shape(&[("_format", "application/fhir xml")]).map(|s| s.format), Some(Format::Xml));
+        assert_eq!(
+            shape(&[("_format", "application/fhir xml")]).map(|s| s.format),
+            Some(Format::Xml)
+        );
         assert_eq!(shape(&[("_format", "turtle")]), None);
-        assert_eq!(shape(&[("name", "xml"), ("_format", "json")]), Some(Shape::default()));
+        assert_eq!(
+            shape(&[("name", "xml"), ("_format", "json")]),
+            Some(Shape::default())
+        );
     }
 
     #[test]
@@ -575,7 +599,11 @@ mod tests {
             (Some("\"3\""), None, true),
             (Some("W/\"2\", W/\"3\""), None, true),
             (Some("*"), None, true),
-            (Some("W/\"2\""), Some("Mon, 23 Nov 2026 10:00:00 GMT"), false),
+            (
+                Some("W/\"2\""),
+                Some("Mon, 23 Nov 2026 10:00:00 GMT"),
+                false,
+            ),
             (None, Some("Mon, 23 Nov 2026 10:00:00 GMT"), true),
             (None, Some("Mon, 23 Nov 2026 09:59:59 GMT"), false),
             (None, Some("yesterday"), false),
@@ -587,19 +615,28 @@ mod tests {
             let mut request = Request::new(Body::empty());
             let mut set = |name: header::HeaderName, value: Option<&'static str>| {
                 if let Some(value) = value {
-                    request.headers_mut().insert(name, HeaderValue::from_static(value));
+                    request
+                        .headers_mut()
+                        .insert(name, HeaderValue::from_static(value));
                 }
             };
             set(header::IF_NONE_MATCH, tags);
             set(header::IF_MODIFIED_SINCE, since);
-            assert_eq!(Had::of(&request).has(&headers), expected, "{tags:?} {since:?}");
+            assert_eq!(
+                Had::of(&request).has(&headers),
+                expected,
+                "{tags:?} {since:?}"
+            );
         }
     }
 
     #[test]
     fn preferences_are_read_from_one_header_or_several() {
         let mut headers = HeaderMap::new();
-        headers.append("prefer", HeaderValue::from_static("return=minimal; handling=lenient"));
+        headers.append(
+            "prefer",
+            HeaderValue::from_static("return=minimal; handling=lenient"),
+        );
         headers.append("prefer", HeaderValue::from_static("respond-async, odd=1"));
         let expected = Prefer {
             returns: Some(Returns::Minimal),

@@ -58,11 +58,7 @@ impl Asker {
     /// Whether the token's scopes allow an interaction on a type, and within which queries.
     ///
     /// Errors: 403 where they do not.
-    pub fn may(
-        &self,
-        kind: ResourceType,
-        interaction: Interaction,
-    ) -> Result<Within, ApiProblem> {
+    pub fn may(&self, kind: ResourceType, interaction: Interaction) -> Result<Within, ApiProblem> {
         match self.bearer().allows(kind, interaction) {
             Allowed::Yes => Ok(Within::default()),
             Allowed::Only(queries) => Ok(Within(queries)),

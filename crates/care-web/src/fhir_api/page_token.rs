@@ -81,11 +81,7 @@ pub(super) fn seal(
 /// Opens a token.
 ///
 /// Errors: it is none of ours, was changed, or was given to somebody else or for another search.
-pub(super) fn open(
-    state: &Shared,
-    text: &str,
-    for_what: &str,
-) -> Result<PageToken, ApiProblem> {
+pub(super) fn open(state: &Shared, text: &str, for_what: &str) -> Result<PageToken, ApiProblem> {
     let wrong = || {
         ApiProblem::from(
             Problem::invalid(

@@ -41,16 +41,12 @@ pub async fn read(
             let disclosure = state.record.disclosure();
             let found =
                 crate::blocking(move || disclosure.fhir_read(&caller, &ask, kind, &id)).await?;
-            Ok(answer::resource(
-                found.map_err(fhir_problem)?.into_inner(),
-            ))
+            Ok(answer::resource(found.map_err(fhir_problem)?.into_inner()))
         }
         Asker::Source { caller, .. } => {
             let supply = state.record.supply();
             let found = crate::blocking(move || supply.read(&caller, kind, &id)).await?;
-            Ok(answer::resource(
-                found.map_err(fhir_problem)?.into_inner(),
-            ))
+            Ok(answer::resource(found.map_err(fhir_problem)?.into_inner()))
         }
     }
 }
@@ -74,8 +70,8 @@ async fn read_within(
         .insert(kind, lists.collect::<Result<_, _>>()?);
     let strict = Handling::Strict;
     let pairs = [("_id", id.as_str())];
-    let query = Query::read(Some(kind), pairs, Parameters::r4(), &base, strict)
-        .map_err(query_problem)?;
+    let query =
+        Query::read(Some(kind), pairs, Parameters::r4(), &base, strict).map_err(query_problem)?;
     let ask = SearchAsk {
         query,
         types: vec![kind],

@@ -14,9 +14,7 @@ use care_core::fhir::search::{
 };
 use care_core::fhir::{IssueSeverity, OutcomeIssue, ResourceType, outcome};
 use care_core::vocabulary::NhsNumber;
-use care_record::{
-    Caller, Cursor, FhirAsk, FhirError, Readable, SearchAsk, SearchPage,
-};
+use care_record::{Caller, Cursor, FhirAsk, FhirError, Readable, SearchAsk, SearchPage};
 
 use super::answer::{self, Asked, Mode, Prefer, Searchset};
 use super::asker::Asker;
@@ -204,7 +202,10 @@ fn with_form(query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Result<Pa
 }
 
 async fn run(state: Shared, who: Asker, mut request: Request) -> Result<Response, ApiProblem> {
-    if request.kind.is_some_and(|kind| kind.name() == super::audit::TYPE) {
+    if request
+        .kind
+        .is_some_and(|kind| kind.name() == super::audit::TYPE)
+    {
         return of_log(&state, who, &request).await;
     }
     let base = format!("{}/fhir/R4", state.config.server.base_url);
@@ -246,13 +247,18 @@ async fn run(state: Shared, who: Asker, mut request: Request) -> Result<Response
         };
         (mode, &one.resource)
     });
-    Ok(in_shape(&request, answer::fhir_json(set.write(&base, entries))))
+    Ok(in_shape(
+        &request,
+        answer::fhir_json(set.write(&base, entries)),
+    ))
 }
 
 /// What a form says of the answer's format counts as what an address says.
 fn in_shape(request: &Request, mut response: Response) -> Response {
     if request.is_posted {
-        response.extensions_mut().insert(Asked(request.pairs.clone()));
+        response
+            .extensions_mut()
+            .insert(Asked(request.pairs.clone()));
     }
     response
 }
@@ -326,7 +332,10 @@ async fn by_number(
         told: None,
     };
     let entries = found.iter().map(|one| (Mode::Match, one));
-    Ok(in_shape(request, answer::fhir_json(set.write(base, entries))))
+    Ok(in_shape(
+        request,
+        answer::fhir_json(set.write(base, entries)),
+    ))
 }
 
 /// Takes the page's token out of the parameters and puts what it hid among them.
@@ -452,11 +461,7 @@ fn ask_of(
 }
 
 /// The types to search: the one of the address, those of `_type`, or those of the compartment.
-fn types(
-    who: &Asker,
-    request: &Request,
-    query: &Query,
-) -> Result<Vec<ResourceType>, ApiProblem> {
+fn types(who: &Asker, request: &Request, query: &Query) -> Result<Vec<ResourceType>, ApiProblem> {
     if let Some(kind) = request.kind {
         who.may(kind, Interaction::Search)?;
         return Ok(vec![kind]);
@@ -476,7 +481,9 @@ fn types(
     };
     types.sort_unstable();
     types.dedup();
-    types.retain(|kind| *kind != ResourceType::AUDIT_EVENT && who.may(*kind, Interaction::Search).is_ok());
+    types.retain(|kind| {
+        *kind != ResourceType::AUDIT_EVENT && who.may(*kind, Interaction::Search).is_ok()
+    });
     if types.is_empty() {
         return Err(Problem::forbidden(
             "The token does not allow this",
@@ -512,8 +519,13 @@ pub(super) fn readable(
         let Ok(within) = who.may(kind, interaction) else {
             continue;
         };
-        let lists = within.queries().iter().map(|query| narrowing(kind, query, base));
-        readable.types.insert(kind, lists.collect::<Result<_, _>>()?);
+        let lists = within
+            .queries()
+            .iter()
+            .map(|query| narrowing(kind, query, base));
+        readable
+            .types
+            .insert(kind, lists.collect::<Result<_, _>>()?);
     }
     Ok(readable)
 }

@@ -13,6 +13,8 @@ mod order;
 mod population;
 mod reach;
 mod scope;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 

@@ -618,9 +618,11 @@ fn in_index_order(
             moment = newest_moment(looking)?;
             page = one_page(looking, ask, asked, order, None, Some(moment))?;
         }
+        // A page that holds them all says their number.
+        let all = (page.len() <= ask.count && wants_total(ask)).then_some(page.len() as u64);
         let here = Cursor {
             moment,
-            total,
+            total: total.or(all),
             after: None,
         };
         return Ok(paged(page, ask.count, here));

@@ -33,5 +33,6 @@ mod releases;
 mod replay;
 mod rig;
 mod samples;
+mod searches;
 mod served;
 mod signin;

@@ -47,7 +47,7 @@ macro_rules! found {
             "SELECT t.rowid, s.person, s.item, i.moment FROM term AS t \
              CROSS JOIN spot AS s ON s.number = (t.rowid & 1073741823) \
              CROSS JOIN item AS i ON i.person = s.person AND i.kind = s.kind AND i.item = s.item \
-             WHERE t.words MATCH ?6 AND t.rowid ",
+             WHERE t.term MATCH ?6 AND t.rowid ",
             $than,
             " ?7 AND s.kind = ?8 AND i.spot = t.rowid AND ",
             permitted!("i"),
@@ -106,12 +106,12 @@ pub(super) fn find(
 /// Every term is of one source, so the index alone counts what a view of that source sees whole.
 const TALLY: &str = "SELECT count(*) FROM (SELECT 1 FROM term AS t \
     CROSS JOIN spot AS s ON s.number = (t.rowid & 1073741823) \
-    WHERE t.words MATCH ?1 AND s.kind = ?2 LIMIT ?3)";
+    WHERE t.term MATCH ?1 AND s.kind = ?2 LIMIT ?3)";
 const TALLY_PERMITTED: &str = concat!(
     "SELECT count(*) FROM (SELECT 1 FROM term AS t \
      CROSS JOIN spot AS s ON s.number = (t.rowid & 1073741823) \
      CROSS JOIN item AS i ON i.person = s.person AND i.kind = s.kind AND i.item = s.item \
-     WHERE t.words MATCH ?6 AND s.kind = ?7 AND i.spot = t.rowid AND ",
+     WHERE t.term MATCH ?6 AND s.kind = ?7 AND i.spot = t.rowid AND ",
     permitted!("i"),
     alive!("i"),
     " LIMIT ?8)"

@@ -42,7 +42,9 @@ pub use source_word::{
 pub use stu3::recognise_stu3;
 pub use subset::{Kept, keep_only};
 pub use time::FhirTime;
-pub use validate::{ValidationIssue, validate_structure};
+pub use validate::{
+    Rulebook, Validation, ValidationIssue, ValidationLimits, pack, validate_structure,
+};
 pub use view::{
     NHS_NUMBER_SYSTEM, ODS_SYSTEM, ReferenceTarget, clinical_time, concept_key, concept_text,
     contained, entered_in_error, identifier_value, person_name, primary_code, primary_concept,

@@ -17,6 +17,7 @@ mod fhir_json;
 mod fhir_mapping;
 mod fhir_samples;
 mod fhir_search;
+mod fhir_validation;
 mod fhirpath_definitions;
 mod fhirpath_random;
 mod fhirpath_rules;

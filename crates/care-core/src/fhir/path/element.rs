@@ -50,6 +50,21 @@ impl<'a> Element<'a> {
         }
     }
 
+    /// An element that somebody else found on the way down from a resource.
+    pub(in crate::fhir) fn found(
+        json: &'a Json,
+        shadow: Option<&'a Json>,
+        definition: Option<&'static TypeDefinition>,
+        owner: &'a Json,
+    ) -> Self {
+        Self {
+            json,
+            shadow,
+            definition,
+            owner: Some(owner),
+        }
+    }
+
     /// An element of a known type standing alone, such as a `HumanName`.
     pub fn of_type(json: &'a Json, name: &str) -> Self {
         Self {

@@ -38,6 +38,7 @@ pub use error::{PathError, PathFault};
 pub use moment::{Moment, MomentKind, Precision};
 pub(in crate::fhir) use quantity::canonical;
 pub use quantity::{CalendarUnit, Quantity, Unit};
+pub(in crate::fhir) use types::is_a;
 pub use types::{SystemType, TypeOf};
 pub use value::Value;
 

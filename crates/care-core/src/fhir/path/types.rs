@@ -140,7 +140,7 @@ impl NamedType {
 }
 
 /// Whether one type is another or made from it.
-pub(super) fn is_a(definition: &'static TypeDefinition, wanted: &TypeDefinition) -> bool {
+pub(in crate::fhir) fn is_a(definition: &'static TypeDefinition, wanted: &TypeDefinition) -> bool {
     let mut current = Some(definition);
     while let Some(candidate) = current {
         if std::ptr::eq(candidate, wanted) {

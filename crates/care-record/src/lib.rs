@@ -60,8 +60,8 @@ pub use exceptional::{
 pub use figures::{Counted, Figures, FiguresError, Month, SetAside};
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{
-    DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, FileDelivery, FileResult,
-    Intake, ReplayError, Senders, V2Answer, V2Delivery,
+    DeliveryOutcome, FeedValidation, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod,
+    FileDelivery, FileResult, Intake, ReplayError, Senders, V2Answer, V2Delivery, Validate,
 };
 pub use ledger::Ledger;
 pub use messages::{Message, MessageError, MessageState, Messages, OwnSettings};

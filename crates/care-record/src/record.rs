@@ -52,6 +52,8 @@ pub struct Options {
     pub registry: Directory,
     /// Which codes and words make an item sensitive.
     pub code_lists: CodeLists,
+    /// By which rules FHIR is validated, and with what consequence for each source.
+    pub validation: crate::FeedValidation,
     /// Where signed checkpoints are copied, outside the data directory.
     pub witness: Option<PathBuf>,
     /// Where else the audit log is published, and who signs it too.
@@ -87,6 +89,7 @@ impl Options {
             directory: directory.into(),
             clock: Arc::new(SystemClock),
             registry: Directory::default(),
+            validation: crate::FeedValidation::off(),
             code_lists: CodeLists::shipped().clone(),
             witness: None,
             publication: Publication::default(),
@@ -277,6 +280,7 @@ impl Record {
             options.clock.clone(),
             options.registry.clone(),
             options.code_lists,
+            options.validation,
         );
         let around = Around {
             directory: options.directory.clone(),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use care_record::{Clock, Engine, Options, Record, SystemClock};
+use care_record::{Clock, Engine, FeedValidation, Options, Record, SystemClock};
 
 use crate::config::Config;
 use crate::portal::Drafts;
@@ -30,10 +30,12 @@ pub fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<
             password: config.postgres_password()?,
         },
     };
+    let book = crate::definitions::rulebook(config.fhir.definitions.as_deref())?;
     let options = Options {
         engine,
         clock,
         registry: config.directory(),
+        validation: FeedValidation::new(Arc::new(book), config.validate_by_source()),
         witness: Some(config.record.witness.clone()),
         publication: config.audit.publication(),
         settings: config.access_settings(),

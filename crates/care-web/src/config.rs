@@ -9,14 +9,14 @@ pub mod portal;
 mod rules;
 mod staff;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use care_core::access::Settings;
 use care_core::secondary_use::check::LineEnd;
 use care_core::vocabulary::{Category, OdsCode, Organisation, OrganisationKind, Role};
-use care_record::{Directory, OptOutSettings, Source};
+use care_record::{Directory, OptOutSettings, Source, Validate};
 use serde::{Deserialize, Serialize};
 
 pub use apps::{AppEntry, UsedBy};
@@ -369,6 +369,33 @@ pub struct Fhir {
     pub max_body_bytes: usize,
     /// Items on one page of a search.
     pub page_items: usize,
+    /// A directory of the deployment's own StructureDefinitions, ValueSets, CodeSystems and
+    /// Questionnaires (JSON or XML, or Bundles of them) that validation knows besides R4 and UK Core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<PathBuf>,
+}
+
+/// What follows where a source's FHIR breaks a rule of validation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ValidateSetting {
+    /// Only R4's structure is looked at.
+    Off,
+    /// It is kept, and the answer names the rules.
+    #[default]
+    Warn,
+    /// Nothing of the delivery is kept.
+    Refuse,
+}
+
+impl From<ValidateSetting> for Validate {
+    fn from(setting: ValidateSetting) -> Self {
+        match setting {
+            ValidateSetting::Off => Self::Off,
+            ValidateSetting::Warn => Self::Warn,
+            ValidateSetting::Refuse => Self::Refuse,
+        }
+    }
 }
 
 impl Default for Fhir {
@@ -376,6 +403,7 @@ impl Default for Fhir {
         Self {
             max_body_bytes: 32 << 20,
             page_items: 50,
+            definitions: None,
         }
     }
 }
@@ -453,6 +481,9 @@ pub struct OrganisationEntry {
     /// Its NHS numbers are traced against the national register.
     #[serde(default)]
     pub numbers_are_traced: bool,
+    /// What follows where its FHIR breaks a rule of validation: `off`, `warn` or `refuse`.
+    #[serde(default)]
+    pub validate: ValidateSetting,
     /// False while it is a source that is not connected yet.
     #[serde(default = "yes")]
     pub connected: bool,
@@ -745,6 +776,13 @@ impl Config {
                 .collect(),
             sources,
         )
+    }
+
+    /// What follows for each source where its FHIR breaks a rule of validation.
+    pub fn validate_by_source(&self) -> HashMap<OdsCode, Validate> {
+        let of =
+            |entry: &OrganisationEntry| Some((entry.organisation()?.ods, entry.validate.into()));
+        self.organisations.iter().filter_map(of).collect()
     }
 
     /// Every reason not to run with this configuration. Empty for a safe one.

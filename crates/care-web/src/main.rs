@@ -14,6 +14,7 @@ mod config;
 
 mod console;
 mod cors;
+mod definitions;
 mod documents;
 mod feeds;
 mod fhir_api;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::filing::{Filed, FiledItem, Filing, NotFiled};
 use super::keep::{Received, Seen, digest, seen, short};
 use super::v2::{ATTEMPTS, kept};
+use super::validation::beside;
 use super::{
     DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, Parts, json_bytes, reason,
 };
@@ -282,6 +283,7 @@ impl<'a> Taking<'a> {
             patients_replace: true,
         };
         let mut first = Some(self.map(&resource, kind)?);
+        let advice = self.validated(&resource)?;
         let people = first
             .iter()
             .flatten()
@@ -301,7 +303,7 @@ impl<'a> Taking<'a> {
                 held_standing = Some(self.parts.lanes.standing());
                 continue;
             }
-            match self.commit(&resource, filed) {
+            match self.commit(&resource, filed, &advice) {
                 Err(
                     StoreError::PersonExists
                     | StoreError::IdentifierTaken
@@ -314,6 +316,18 @@ impl<'a> Taking<'a> {
             }
         }
         Err(Failure::Store(StoreError::IdentifierTaken))
+    }
+
+    /// What validation says of it; the whole is refused where the source's broken FHIR is.
+    fn validated(&self, resource: &Json) -> Result<Vec<OutcomeIssue>, NotUsed> {
+        let validation = &self.parts.validation;
+        let looked = validation.look(self.delivery.source, resource, self.received.received_at);
+        looked.map_err(|issues| NotUsed {
+            status: 422,
+            outcome: DeliveryOutcome::Parked,
+            list: WorklistKind::ParkedDelivery,
+            issues,
+        })
     }
 
     fn source_kind(&self) -> Result<OrganisationKind, NotUsed> {
@@ -389,8 +403,15 @@ impl<'a> Taking<'a> {
         Ok(all)
     }
 
-    fn commit(&self, resource: &Json, filed: Filed) -> Result<FhirAnswer, StoreError> {
-        let warnings: Vec<OutcomeIssue> = filed.issues.iter().map(as_warning).collect();
+    fn commit(
+        &self,
+        resource: &Json,
+        filed: Filed,
+        advice: &[OutcomeIssue],
+    ) -> Result<FhirAnswer, StoreError> {
+        let mut warnings: Vec<OutcomeIssue> = filed.issues.iter().map(as_warning).collect();
+        let more = beside(&warnings, advice);
+        warnings.extend(more);
         let outcome = if warnings.is_empty() {
             DeliveryOutcome::Processed
         } else {

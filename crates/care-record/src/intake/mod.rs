@@ -26,6 +26,7 @@ mod replay;
 #[cfg(test)]
 mod tests;
 mod v2;
+mod validation;
 
 pub(crate) use item::{item_id, logical_id};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use care_core::vocabulary::OdsCode;
 
 pub use file::{FileDelivery, FileResult};
 pub use replay::ReplayError;
+pub use validation::{FeedValidation, Validate};
 
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -53,6 +55,7 @@ struct Parts {
     directory: Directory,
     organisations: Vec<care_core::vocabulary::Organisation>,
     lists: CodeLists,
+    validation: FeedValidation,
     lanes: lanes::Lanes,
 }
 
@@ -190,6 +193,7 @@ impl Intake {
         clock: Arc<dyn Clock>,
         directory: Directory,
         lists: CodeLists,
+        validation: FeedValidation,
     ) -> Self {
         let organisations = directory.organisations().cloned().collect();
         Self {
@@ -199,9 +203,15 @@ impl Intake {
                 directory,
                 organisations,
                 lists,
+                validation,
                 lanes: lanes::Lanes::new(),
             }),
         }
+    }
+
+    /// The rules FHIR is validated by.
+    pub fn rulebook(&self) -> &care_core::fhir::Rulebook {
+        self.parts.validation.book()
     }
 
     /// Takes an HL7 v2 message in. Blocks until it is durable; call from a blocking thread.

@@ -11,7 +11,7 @@ use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    AppEntry, Client, Config, Log, LogFormat, OrganisationEntry, RoleEntry, UsedBy,
+    AppEntry, Client, Config, Log, LogFormat, OrganisationEntry, RoleEntry, UsedBy, ValidateSetting,
 };
 use crate::mesh::MailboxSettings;
 use crate::opt_out_service::config::{ExchangeConfig, Operator, ServiceConfig};
@@ -298,6 +298,7 @@ fn entry(one: &InventedOrganisation) -> OrganisationEntry {
         leaves_out: words(one.leaves_out),
         supplies: None,
         numbers_are_traced: one.feed.is_some(),
+        validate: ValidateSetting::default(),
         connected: one.ods != care_synthetic::SECOND_PRACTICE.ods,
     }
 }

@@ -20,7 +20,7 @@ mod serve;
 mod settings;
 mod store;
 mod token;
-mod validate;
+pub mod validate;
 pub(crate) mod witness;
 
 use std::path::PathBuf;

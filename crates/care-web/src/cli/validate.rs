@@ -1,4 +1,4 @@
-//! `fhir validate`: structure of R4 resources in files. `fhir path`: a FHIRPath asked of one.
+//! `fhir validate`: R4 resources in files against R4, UK Core and profiles. `fhir path`: a FHIRPath asked of one.
 //! `fhir view`: the rows of a SQL on FHIR ViewDefinition.
 
 use std::path::{Path, PathBuf};
@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use care_core::fhir::path::{Context as PathContext, Path as FhirPath, Value};
 use care_core::fhir::views::{Cell, View};
-use care_core::fhir::{Json, Limits, OutcomeIssue, outcome, recognise_stu3, validate_structure};
+use care_core::fhir::{
+    IssueSeverity, Json, Limits, OutcomeIssue, Rulebook, Validation, outcome, recognise_stu3,
+};
 use care_record::{Clock, SystemClock};
 use clap::{Args, Subcommand};
 
@@ -16,8 +18,8 @@ use super::{TEMPLATE, print};
 /// FHIR files
 #[derive(Subcommand)]
 pub enum FhirCommand {
-    /// Check the structure of R4 resources; profiles are not looked at
-    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care fhir validate patient.json\n  connect-care fhir validate *.json *.xml\n")]
+    /// Check R4 resources: structure, values, invariants, UK Core and other profiles
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care fhir validate patient.json\n  connect-care fhir validate *.json *.xml\n  connect-care fhir validate --profile https://fhir.hl7.org.uk/StructureDefinition/UKCore-Patient patient.json\n")]
     Validate(ValidateArgs),
     /// Ask a FHIRPath expression of a resource; one value a line
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care fhir path 'Patient.name.given' patient.json\n  connect-care fhir path --json 'entry.resource.ofType(Observation).value' bundle.xml\n")]
@@ -57,14 +59,20 @@ pub struct PathArgs {
     json: bool,
 }
 
-/// Which files.
+/// Which files, by which rules.
 #[derive(Args)]
 pub struct ValidateArgs {
     /// FHIR JSON or XML
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Answers are always JSON; accepted so that every read command takes it
-    #[arg(long, hide = true)]
+    /// Also against this profile of R4, UK Core or --definitions; may be given several times
+    #[arg(long = "profile", value_name = "URL")]
+    profiles: Vec<String>,
+    /// Own StructureDefinitions, ValueSets, CodeSystems and Questionnaires
+    #[arg(long, value_name = "DIR")]
+    definitions: Option<PathBuf>,
+    /// One OperationOutcome a file instead of one line an issue
+    #[arg(long)]
     json: bool,
 }
 
@@ -168,15 +176,40 @@ fn comma_separated(texts: impl Iterator<Item = String>) -> String {
     quoted.collect::<Vec<_>>().join(",")
 }
 
-/// Prints one OperationOutcome a file; fails when any has an error.
+/// Prints the issues of each file; fails when any has an error.
 fn validate(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
+    let book = crate::definitions::rulebook(args.definitions.as_deref())?;
+    if let Some(url) = args.profiles.iter().find(|url| !book.has_profile(url)) {
+        anyhow::bail!(
+            "the profile {url} is neither of R4 nor of UK Core; give its definition with --definitions DIR"
+        );
+    }
     let mut sound = true;
     for file in &args.files {
         let bytes = std::fs::read(file)
             .with_context(|| format!("{} cannot be read; check the path", file.display()))?;
-        let issues = issues(&bytes);
-        sound &= issues.is_empty();
-        print(&outcome(&issues).to_string());
+        let issues = issues(&book, &args.profiles, &bytes);
+        sound &= !issues
+            .iter()
+            .any(|issue| issue.severity >= IssueSeverity::Error);
+        if args.json {
+            print(&outcome(&issues).to_string());
+            continue;
+        }
+        for issue in &issues {
+            let place = issue.expression.as_deref().unwrap_or_default();
+            let words = [issue.details.as_str(), issue.diagnostics.as_str()];
+            let words = words.iter().filter(|text| !text.is_empty());
+            let words = words.copied().collect::<Vec<_>>().join("; ");
+            print(&format!(
+                "{}: {} {place}: {words}",
+                file.display(),
+                issue.severity.code()
+            ));
+        }
+        if issues.is_empty() {
+            print(&format!("{}: sound", file.display()));
+        }
     }
     Ok(if sound {
         ExitCode::SUCCESS
@@ -185,10 +218,10 @@ fn validate(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn issues(bytes: &[u8]) -> Vec<OutcomeIssue> {
+fn issues(book: &Rulebook, profiles: &[String], bytes: &[u8]) -> Vec<OutcomeIssue> {
     let whole = |code, details: String, diagnostics: &str| {
         vec![OutcomeIssue {
-            severity: care_core::fhir::IssueSeverity::Error,
+            severity: IssueSeverity::Error,
             code,
             details,
             diagnostics: diagnostics.to_owned(),
@@ -207,7 +240,9 @@ fn issues(bytes: &[u8]) -> Vec<OutcomeIssue> {
                 format!("this is FHIR STU3: {why}"),
                 "Send R4.",
             ),
-            None => validate_structure(&resource)
+            None => Validation::new(book, SystemClock.now())
+                .profiles(profiles)
+                .issues(&resource)
                 .into_iter()
                 .map(Into::into)
                 .collect(),

@@ -7,6 +7,7 @@ mod metadata;
 mod page_token;
 mod read;
 mod search;
+mod validate;
 
 use axum::Router;
 use axum::routing::{get, post, put};
@@ -26,6 +27,12 @@ pub fn router() -> Router<Shared> {
         .route(
             "/fhir/R4/{type}/{id}/{inner}/_search",
             post(search::of_compartment_posted),
+        )
+        .route("/fhir/R4/$validate", post(validate::of_any))
+        .route("/fhir/R4/{type}/$validate", post(validate::of_type))
+        .route(
+            "/fhir/R4/{type}/{id}/$validate",
+            post(validate::of_instance),
         )
         .route("/fhir/R4/Patient/{id}/$everything", get(read::everything))
         .route(

@@ -6,13 +6,14 @@
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use care_core::fhir::{
     IssueSeverity, Json, Limits, OutcomeIssue, ResourceType, Validation, outcome, recognise_stu3,
     xml,
 };
 use serde::Deserialize;
 
+use super::answer::fhir_json;
 use crate::cli::validate::looks_like_xml;
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::Bearer;
@@ -114,9 +115,7 @@ async fn answer(
         )
     })
     .await?;
-    let answer = outcome(&issues).to_string();
-    let kind = [(header::CONTENT_TYPE, "application/fhir+json")];
-    Ok((StatusCode::OK, kind, answer).into_response())
+    Ok(fhir_json(outcome(&issues).to_string()))
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiProblem> {

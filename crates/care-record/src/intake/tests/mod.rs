@@ -8,6 +8,7 @@ mod order;
 mod property;
 mod samples;
 mod v2;
+mod validation;
 
 use std::sync::Arc;
 
@@ -68,6 +69,10 @@ pub(super) fn at(minute: i64) -> Timestamp {
 
 impl World {
     pub fn new() -> Self {
+        Self::validated(FeedValidation::off())
+    }
+
+    pub fn validated(validation: FeedValidation) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let clock = Arc::new(FixedClock::at(at(0)));
         let sources = vec![
@@ -84,6 +89,7 @@ impl World {
         let record = Record::open(Options {
             clock: clock.clone(),
             registry: Directory::new(Vec::new(), sources),
+            validation,
             reserve_bytes: 0,
             ..Options::new(directory.path())
         })

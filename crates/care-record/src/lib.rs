@@ -26,6 +26,7 @@ mod release;
 mod reviews;
 mod seals;
 mod search;
+mod search_parameters;
 mod service_log;
 mod sessions;
 mod staff;
@@ -87,6 +88,7 @@ pub use reviews::{
 };
 pub use seals::{Seal, Seals};
 pub use search::{After, Cursor, Readable, SearchAsk, SearchEntry, SearchPage};
+pub use search_parameters::{OwnSearchParameter, SearchParameterError, SearchParameters};
 pub use service_log::{ServiceChange, ServiceLog, ServiceLogError, ServiceState};
 pub use sessions::{AppKeep, AppKept, AppStep, SessionError, SessionRecord, Sessions};
 pub use staff::{

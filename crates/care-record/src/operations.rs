@@ -48,6 +48,20 @@ pub struct Health {
     pub ledger: LedgerStatus,
     /// Share of the database's pages that are empty, in per cent; from 25 a compaction pays.
     pub empty_percent: u64,
+    /// Work on the search index that is not done.
+    pub indexing: Vec<Indexing>,
+}
+
+/// A piece of work on the search index: items from before the index, or a search parameter that was added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Indexing {
+    /// The address of the search parameter; empty: the index as a whole, and searches across people wait
+    /// for it.
+    pub about: String,
+    /// Items done.
+    pub done: u64,
+    /// Of how many.
+    pub total: u64,
 }
 
 /// Why upkeep could not be done.
@@ -130,7 +144,43 @@ impl Operations {
             people: held.people,
             ledger: self.inner.log.status()?,
             empty_percent: self.inner.engine.empty_percent()?,
+            indexing: self.indexing()?,
         })
+    }
+
+    fn indexing(&self) -> Result<Vec<Indexing>, StoreError> {
+        let work = self.inner.engine.index_work()?.into_iter();
+        let work = work.map(|work| Indexing {
+            about: work.about,
+            done: work.done,
+            total: work.total,
+        });
+        Ok(work.collect())
+    }
+
+    /// Makes the search index anew, and tells `progress` how many items of how many are in it. What is left in
+    /// it of versions that passed goes. Recorded as an act of `who`. Gives the number of items.
+    pub fn reindex(
+        &self,
+        who: &str,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<u64, UpkeepError> {
+        let mut entry = Entry::new(self.inner.clock.now(), Act::Admin, Outcome::Success, who);
+        entry.detail = "reindex".to_owned();
+        self.inner.store.commit(Commit {
+            changes: Vec::new(),
+            entry,
+            more_entries: Vec::new(),
+        })?;
+        self.inner.engine.index_again()?;
+        // The record's own thread does it; here it is only watched.
+        let mut items = 0;
+        while let Some(work) = self.indexing()?.iter().find(|work| work.about.is_empty()) {
+            items = work.total;
+            progress(work.done, work.total);
+            std::thread::sleep(WATCH);
+        }
+        Ok(items)
     }
 
     /// What reads pay for decision and entry, as Prometheus text.
@@ -182,6 +232,9 @@ impl Operations {
         Ok(self.inner.engine.compact()?)
     }
 }
+
+/// Between two looks at a job that is watched.
+const WATCH: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Free bytes below which the operator is told, before anything is refused.
 const LOW_BYTES: u64 = 1 << 30;

@@ -9,7 +9,7 @@ use care_core::access::Settings;
 use care_core::labelling::CodeLists;
 use rusqlite::Connection;
 
-use crate::jobs::Rounds;
+use crate::jobs::{Indexing, Rounds};
 use crate::ledger::{self, Around, Ledger, Log, Publication, SigningKey};
 use crate::operations::Operations;
 use crate::reviews::watch::Watch;
@@ -226,6 +226,7 @@ pub(crate) struct Inner {
     /// Where it all lies.
     pub data_directory: PathBuf,
     rounds: Rounds,
+    indexing: Indexing,
     watch: Option<Watch>,
     /// Held as long as anything of the record is.
     _lock: File,
@@ -238,6 +239,7 @@ impl Inner {
             watch.stop();
         }
         self.rounds.stop();
+        self.indexing.stop();
         match self.log.checkpoint() {
             Ok(_) | Err(StoreError::Closed) => {}
             Err(error) => tracing::error!(%error, "the audit log was not signed at the close"),
@@ -296,6 +298,8 @@ impl Record {
             crate::Staff::open(engine.clone(), options.clock.clone(), &options.group_roles)?;
         let rounds = Rounds::start(engine.clone(), log.clone(), options.clock.clone());
         let rounds = rounds.map_err(|error| OpenError::Engine(Box::new(error)))?;
+        let indexing = Indexing::start(engine.clone());
+        let indexing = indexing.map_err(|error| OpenError::Engine(Box::new(error)))?;
         let watch = if options.watch {
             let (store, clock) = (engine.clone(), options.clock.clone());
             let watch = Watch::start(store, clock, options.review.clone());
@@ -322,6 +326,7 @@ impl Record {
                 timings: crate::timings::Timings::default(),
                 data_directory: options.directory,
                 rounds,
+                indexing,
                 watch,
                 _lock: lock,
             }),
@@ -397,6 +402,11 @@ impl Record {
     /// How the service did.
     pub fn service_log(&self) -> crate::ServiceLog {
         crate::ServiceLog::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
+    /// Search parameters of the deployment's own.
+    pub fn search_parameters(&self) -> crate::SearchParameters {
+        crate::SearchParameters::new(self.inner.clone())
     }
 
     /// Cases that people work on.

@@ -104,6 +104,15 @@ async fn metrics(State(state): State<Shared>) -> Response {
             ("store_disk_low", u64::from(health.disk_low)),
             ("store_disk_free_bytes", health.free_bytes.unwrap_or(0)),
             ("store_on_reserve", u64::from(health.on_reserve)),
+            ("store_index_work", health.indexing.len() as u64),
+            (
+                "store_index_done",
+                health.indexing.iter().map(|work| work.done).sum(),
+            ),
+            (
+                "store_index_total",
+                health.indexing.iter().map(|work| work.total).sum(),
+            ),
         ] {
             text.push_str(&format!(
                 "# TYPE connect_care_{name} gauge\nconnect_care_{name} {value}\n"

@@ -30,6 +30,7 @@ mod opt_out_check;
 mod printed;
 mod release_tables;
 mod samples;
+mod search_plan;
 mod secondary_use;
 mod sections;
 mod simulator;

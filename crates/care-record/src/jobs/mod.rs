@@ -2,6 +2,7 @@
 //! that have ended. One thread; it ends when the record closes.
 
 mod dictionaries;
+mod indexing;
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub(crate) use self::dictionaries::train;
+pub(crate) use self::indexing::Indexing;
 use crate::Clock;
 use crate::ledger::Log;
 use crate::store::{StoreError, Upkeep};

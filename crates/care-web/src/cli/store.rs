@@ -1,4 +1,4 @@
-//! `store migrate · check · backup · restore`: the upkeep of a record that is not running.
+//! `store migrate · check · backup · restore · reindex`: the upkeep of a record that is not running.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +27,9 @@ pub enum StoreCommand {
     /// Put a backup into an empty data directory, once it passed its checks
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care store restore /mnt/backup/monday --config /etc/connect-care.toml\n")]
     Restore(CopyArgs),
+    /// Make the search index anew; it goes on by itself if it is stopped
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care store reindex --config /etc/connect-care.toml\n")]
+    Reindex(PlainArgs),
 }
 
 /// Which record.
@@ -59,6 +62,7 @@ pub fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
         StoreCommand::Check(args) => check(&args),
         StoreCommand::Backup(args) => backup(&args),
         StoreCommand::Restore(args) => restore(&args),
+        StoreCommand::Reindex(args) => reindex(&args),
     }
 }
 
@@ -171,6 +175,30 @@ fn restore(args: &CopyArgs) -> anyhow::Result<ExitCode> {
     }
     let report = operations::restore(&args.directory, &data)?;
     copied(&args.plain, &report, "The backup was restored")
+}
+
+fn reindex(args: &PlainArgs) -> anyhow::Result<ExitCode> {
+    let config = args.place.configuration()?;
+    if args.dry_run {
+        return would(args, "make the search index anew");
+    }
+    let record = app::open_record(&config)?;
+    let mut told = 0;
+    let done = record.operations().reindex("operator", |done, total| {
+        let percent = (100 * done).checked_div(total).unwrap_or(100);
+        if percent >= told + 5 {
+            told = percent;
+            eprintln!("{done} of {total} items ({percent} %)");
+        }
+    });
+    record.close();
+    let items = done?;
+    say(
+        args.json,
+        &format!("The index is made anew; {items} items are in it."),
+        &json!({ "items": items }),
+    )?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn copied(

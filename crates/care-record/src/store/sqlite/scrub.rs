@@ -37,6 +37,14 @@ const DELIVERIES: &str = "SELECT d.delivery, d.digest, b.form, b.bytes, b.body \
 const ENTRIES: &str = "SELECT number, leaf, form, bytes, entry FROM entry ORDER BY number";
 
 fn pages(connection: &Connection, report: &mut CheckReport) -> Result<(), StoreError> {
+    // The index keeps its outline in memory and looks whether that still holds when it is asked
+    // something, but not when it is checked: so it is asked first, of the same state of the file.
+    let state = connection.unchecked_transaction().map_err(reading)?;
+    state
+        .prepare_cached("SELECT rowid FROM term WHERE words MATCH '\"nothing\"' LIMIT 1")
+        .and_then(|mut statement| statement.exists([]))
+        .map_err(reading)?;
+    let connection = &*state;
     let mut statement = connection
         .prepare("PRAGMA integrity_check(100)")
         .map_err(reading)?;

@@ -1569,7 +1569,9 @@ pub(super) fn the_index_finds_what_the_criteria_mean(engine: &dyn Engine) {
         item.deleted = number % 2 == 0;
         if !item.deleted {
             let other = searched(number + 31, OBSERVATION);
-            item.body = other.body;
+            let id = |of: &PutItem| format!("{}-{}", of.person.expect("whose"), of.item);
+            let body = String::from_utf8_lossy(&other.body);
+            item.body = body.replace(&id(&other), &id(&item)).into_bytes();
             item.clinical_at = other.clinical_at;
         }
         put_one(engine, item);

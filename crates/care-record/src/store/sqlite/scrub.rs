@@ -41,7 +41,7 @@ fn pages(connection: &Connection, report: &mut CheckReport) -> Result<(), StoreE
     // something, but not when it is checked: so it is asked first, of the same state of the file.
     let state = connection.unchecked_transaction().map_err(reading)?;
     state
-        .prepare_cached("SELECT rowid FROM term WHERE words MATCH '\"nothing\"' LIMIT 1")
+        .prepare_cached("SELECT rowid FROM term WHERE term MATCH '\"nothing\"' LIMIT 1")
         .and_then(|mut statement| statement.exists([]))
         .map_err(reading)?;
     let connection = &*state;

@@ -12,6 +12,7 @@ mod directory;
 mod disclosure;
 mod exceptional;
 mod figures;
+mod holdings;
 mod identity;
 mod intake;
 mod jobs;
@@ -20,6 +21,8 @@ mod messages;
 pub mod operations;
 mod opt_out_check;
 mod orders;
+mod paged;
+mod picked;
 mod proxies;
 mod record;
 mod release;
@@ -33,6 +36,7 @@ mod staff;
 mod store;
 mod supply;
 pub mod timings;
+mod uuid;
 mod worklists;
 
 pub use caller::{Caller, User};
@@ -54,11 +58,16 @@ pub use disclosure::{
     OwnPerson, OwnRecord, OwnRequest, OwnSource, Page, ProxyStop, RecentPerson, Refusal,
     SealedItem, Simulation, Stated, Stopped, VisitFacts, Why,
 };
+pub use disclosure::{LastAsk, MatchAsk, Matched, OperationPage, SummaryAsk, VersionAsk};
 pub use disclosure::{LogAsk, LogPage, OwnProof, RecordedEntry, Replayed};
 pub use exceptional::{
     Basis, Decided, Exceptional, ExceptionalError, Plan, Release, Request, Told, plan_of,
 };
 pub use figures::{Counted, Figures, FiguresError, Month, SetAside};
+pub use holdings::{
+    Export, ExportAsk, ExportError, ExportFile, ExportManifest, ExportOf, ExportOutput,
+    ExportState, Exports, Holdings, RowsAsk, RowsError, RowsFile, RowsForm, RowsOf,
+};
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{
     DeliveryOutcome, FeedValidation, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod,
@@ -73,6 +82,8 @@ pub use opt_out_check::{
     OptOutSettings, Received,
 };
 pub use orders::{Order, OrderError, Orders, PAPER_COPIES};
+pub use paged::EverythingAsk;
+pub use picked::{Picked, PickedError, PickedWords};
 pub use proxies::{
     ActingFor, Holder, INVITATION_DAYS, NewGrant, Place, Proxies, ProxyError, ProxyPolicy,
     ProxyRelationship, ProxyRights,

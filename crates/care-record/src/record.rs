@@ -223,6 +223,8 @@ pub(crate) struct Inner {
     pub log: Arc<Log>,
     /// What each read pays for.
     pub timings: crate::timings::Timings,
+    /// Exports that are being made.
+    pub bulk: Arc<crate::holdings::export::Bulk>,
     /// Where it all lies.
     pub data_directory: PathBuf,
     rounds: Rounds,
@@ -238,6 +240,7 @@ impl Inner {
         if let Some(watch) = &self.watch {
             watch.stop();
         }
+        self.bulk.stop();
         self.rounds.stop();
         self.indexing.stop();
         match self.log.checkpoint() {
@@ -324,6 +327,7 @@ impl Record {
                 engine,
                 log,
                 timings: crate::timings::Timings::default(),
+                bulk: Arc::default(),
                 data_directory: options.directory,
                 rounds,
                 indexing,
@@ -372,6 +376,16 @@ impl Record {
     /// What a source reads back.
     pub fn supply(&self) -> crate::Supply {
         crate::Supply::new(self.inner.clone())
+    }
+
+    /// What a source holds here, for its own operations.
+    pub fn holdings(&self) -> crate::Holdings {
+        crate::Holdings::new(self.inner.clone())
+    }
+
+    /// Bulk exports of sources.
+    pub fn exports(&self) -> crate::Exports {
+        crate::Exports::new(self.holdings())
     }
 
     /// Decides whose records are one person's.

@@ -86,6 +86,7 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
         .mllp
         .map(|listener| tokio::spawn(feeds::mllp::serve(listener, state.clone(), stop.clone())));
     tokio::spawn(crate::admin::serve(state.clone(), stop.clone()));
+    tokio::spawn(fhir_api::operations::keep_exports(state.clone(), stop.clone()));
     let witnesses = tokio::spawn(crate::witness::keep(state.clone(), stop.clone()));
     let mesh = state
         .config

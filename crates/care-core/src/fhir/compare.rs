@@ -98,7 +98,8 @@ impl Difference {
 
     fn changed(&mut self, element: &Element<'_>, place: &str, was: Sent<'_>, is: Sent<'_>) {
         match nested_type(element.of_type, was.value, is.value) {
-            Some(of_type) if has_something_in_common(was.value, is.value) => {
+            // What a version has anew must not look like another meta.
+            Some(of_type) if of_type == "Meta" || has_something_in_common(was.value, is.value) => {
                 self.object(of_type, place, was.value, is.value);
             }
             _ => self.replace(element, place, is),

@@ -63,7 +63,7 @@ impl MatchScore {
         let probability = self.probability();
         if self.is_certain && probability > 0.99 {
             MatchGrade::Certain
-        } else if probability > 0.9 {
+        } else if probability > 0.95 {
             MatchGrade::Probable
         } else if probability > 0.1 {
             MatchGrade::Possible

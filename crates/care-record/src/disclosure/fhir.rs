@@ -1,5 +1,8 @@
 //! What a token may read by the FHIR API: the same decision, the same view, the same entry as a page.
 
+pub(crate) mod matching;
+pub(crate) mod operations;
+
 use care_core::audit::{Act, Outcome};
 use care_core::fhir::{Json, Limits, ResourceType};
 use care_core::sections::Header;

@@ -37,6 +37,7 @@ pub use checks::{Checked, OptOutAnswers};
 pub use error::ReleaseError;
 pub use extract::{Approval, Counts, EXTRACT, Extract, Findings, Sealed, SealedFile, Step};
 pub use offline::{Verified, VerifyFinding, VerifyRelease, verify};
+pub(crate) use parquet_file::ParquetFile;
 pub(crate) use secret::copy as copy_secret;
 
 use crate::caller::Caller;

@@ -26,7 +26,7 @@ enum Waiting {
 }
 
 /// A Parquet file being written.
-pub(super) struct ParquetFile<W: Write + Send> {
+pub(crate) struct ParquetFile<W: Write + Send> {
     writer: SerializedFileWriter<W>,
     columns: Vec<(Waiting, Vec<i16>)>,
     rows: usize,

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod asker;
 mod audit;
 mod metadata;
+pub mod operations;
 mod page_token;
 mod read;
 mod search;
@@ -34,7 +35,6 @@ pub fn router() -> Router<Shared> {
             "/fhir/R4/{type}/{id}/$validate",
             post(validate::of_instance),
         )
-        .route("/fhir/R4/Patient/{id}/$everything", get(read::everything))
         .route(
             "/fhir/R4/{type}",
             post(feeds::fhir::create).get(search::of_type),
@@ -43,4 +43,5 @@ pub fn router() -> Router<Shared> {
             "/fhir/R4/{type}/{id}",
             put(feeds::fhir::update).get(read::read),
         )
+        .merge(operations::router())
 }

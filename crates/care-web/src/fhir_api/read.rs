@@ -1,17 +1,14 @@
-//! Reading one item, and everything of a person. What leaves is what `Disclosure` or `Supply` gave,
+//! Reading one item. What leaves is what `Disclosure` or `Supply` gave,
 //! after its entry is durable.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use care_core::fhir::ResourceType;
 use care_core::fhir::search::{Handling, Parameters, Query};
-use care_record::{
-    Caller, DisclosureError, FhirAsk, FhirError, FhirPage, FhirResource, Readable, Refusal,
-    SearchAsk,
-};
+use care_record::{DisclosureError, FhirError, Readable, Refusal, SearchAsk};
 
-use super::answer::{self, Mode, Searchset};
+use super::answer;
 use super::asker::Asker;
 use super::search::{fhir_problem, narrowing, query_problem};
 use crate::problem::{ApiProblem, Problem};
@@ -124,112 +121,6 @@ pub(super) fn check_id(id: &str) -> Result<(), ApiProblem> {
     .into())
 }
 
-/// `GET /fhir/R4/Patient/{id}/$everything`.
-pub async fn everything(
-    State(state): State<Shared>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    who: Asker,
-) -> Result<Response, ApiProblem> {
-    who.may_somewhere(Interaction::Search)?;
-    let (caller, ask) = person(who)?;
-    let query = EverythingQuery::read(query.as_deref().unwrap_or_default(), &state)?;
-    let address = format!("Patient/{id}/$everything");
-    page(&state, caller, ask, id, Vec::new(), query, &address).await
-}
-
-/// Parameters of `$everything`.
-#[derive(Debug, Clone, Default)]
-struct EverythingQuery {
-    patient: Option<String>,
-    count: usize,
-    after: Option<String>,
-}
-
-impl EverythingQuery {
-    fn read(text: &str, state: &Shared) -> Result<Self, ApiProblem> {
-        let mut query = Self {
-            count: state.config.fhir.page_items,
-            ..Self::default()
-        };
-        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-            match name.as_ref() {
-                "patient" | "subject" => {
-                    query.patient =
-                        Some(value.strip_prefix("Patient/").unwrap_or(&value).to_owned());
-                }
-                "_count" => {
-                    let count: usize = value.parse().map_err(|_| {
-                        Problem::invalid(
-                            "_count is a whole number",
-                            "Leave it out to get the usual page.",
-                        )
-                    })?;
-                    query.count = count.clamp(1, MOST_ITEMS);
-                }
-                "page" => query.after = Some(value.into_owned()),
-                "_format" | "_pretty" | "_summary" | "_elements" => {}
-                _ => {
-                    return Err(Problem::new(
-                        StatusCode::BAD_REQUEST,
-                        "not-supported",
-                        "This search parameter is not supported",
-                        "Supported are patient and _count; /fhir/R4/metadata lists them. A parameter that were passed over would give more than was asked.",
-                    )
-                    .into());
-                }
-            }
-        }
-        Ok(query)
-    }
-}
-
-async fn page(
-    state: &Shared,
-    caller: Caller,
-    ask: FhirAsk,
-    patient: String,
-    types: Vec<ResourceType>,
-    query: EverythingQuery,
-    address: &str,
-) -> Result<Response, ApiProblem> {
-    let disclosure = state.record.disclosure();
-    let (count, after, person) = (query.count, query.after.clone(), patient.clone());
-    let found = crate::blocking(move || {
-        disclosure.fhir_search(&caller, &ask, &person, &types, count, after.as_deref())
-    })
-    .await?;
-    let found: FhirPage = found.map_err(problem)?.into_inner();
-    let base = format!("{}/fhir/R4", state.config.server.base_url);
-    // Our person key is opaque, so it may stand in an address (screens, R3).
-    let link = |after: Option<&str>| {
-        let mut pairs = form_urlencoded::Serializer::new(String::new());
-        if !address.contains('$') {
-            pairs.append_pair("patient", &patient);
-        }
-        pairs.append_pair("_count", &count.to_string());
-        if let Some(after) = after {
-            pairs.append_pair("page", after);
-        }
-        format!("{base}/{address}?{}", pairs.finish())
-    };
-    let mut links = vec![("self", link(query.after.as_deref()))];
-    if let Some(next) = &found.next {
-        links.push(("next", link(Some(next))));
-    }
-    let set = Searchset {
-        total: Some(found.total as u64),
-        links,
-        told: None,
-    };
-    Ok(searchset(&base, &set, &found.resources))
-}
-
-fn searchset(base: &str, set: &Searchset, resources: &[FhirResource]) -> Response {
-    let matches = resources.iter().map(|one| (Mode::Match, one));
-    answer::fhir_json(set.write(base, matches))
-}
-
 pub(super) fn type_of(name: &str) -> Result<ResourceType, ApiProblem> {
     ResourceType::from_name(name).ok_or_else(|| {
         Problem::new(
@@ -240,18 +131,6 @@ pub(super) fn type_of(name: &str) -> Result<ResourceType, ApiProblem> {
         )
         .into()
     })
-}
-
-/// The person a token speaks for, and what it asks with.
-fn person(who: Asker) -> Result<(Caller, FhirAsk), ApiProblem> {
-    match who {
-        Asker::Person { caller, ask, .. } => Ok((*caller, *ask)),
-        Asker::Source { .. } => Err(Problem::forbidden(
-            "Sources send and do not read",
-            "Reading needs the token of a person.",
-        )
-        .into()),
-    }
 }
 
 /// Hidden and absent read the same.

@@ -25,6 +25,7 @@ mod feeds;
 mod launch;
 mod lies;
 mod newcomer;
+mod operations;
 mod opt_out;
 mod pages;
 mod portal;

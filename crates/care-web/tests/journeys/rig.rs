@@ -76,6 +76,30 @@ impl Demo {
         panic!("not ready in two minutes: {}", demo.log());
     }
 
+    /// Kills it without a word and starts it again on the same data and ports.
+    pub async fn restart(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+        let port = self.base.rsplit(':').next().expect("a port").to_owned();
+        let mllp = self.mllp.rsplit(':').next().expect("a port").to_owned();
+        let log = std::fs::File::create(self.data.path().join("log")).expect("a log");
+        self.child = Command::new(binary())
+            .args(["demo", "--people", "0", "--port", &port])
+            .args(["--mllp-port", &mllp, "--data"])
+            .arg(self.data.path())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(Stdio::from(log))
+            .spawn()
+            .expect("it starts");
+        for _ in 0..1200 {
+            if self.log().contains("Ctrl-C stops it.") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("not ready in two minutes: {}", self.log());
+    }
+
     /// What it wrote.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default()

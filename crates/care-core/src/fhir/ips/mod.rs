@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::{Json, ReferenceTarget, ResourceType, reference_target};
 
-pub use sections::{SECTIONS, SummarySection};
+pub use sections::{SECTIONS, SummarySection, may_stand_in};
 
 /// The profile of the Bundle.
 const BUNDLE: &str = "http://hl7.org/fhir/uv/ips/StructureDefinition/Bundle-uv-ips";

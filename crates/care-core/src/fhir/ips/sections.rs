@@ -198,6 +198,26 @@ const SOCIAL: [&str; 6] = [
     "160573003",
 ];
 
+/// Whether a resource of this type may stand in a summary, as an entry or along with one.
+pub fn may_stand_in(resource_type: &str) -> bool {
+    const ENTRIES: [&str; 13] = [
+        "Condition",
+        "AllergyIntolerance",
+        "MedicationStatement",
+        "MedicationRequest",
+        "Flag",
+        "Immunization",
+        "Procedure",
+        "DeviceUseStatement",
+        "Observation",
+        "DiagnosticReport",
+        "ClinicalImpression",
+        "CarePlan",
+        "Consent",
+    ];
+    ENTRIES.contains(&resource_type) || super::ALONG.contains(&resource_type)
+}
+
 fn is_taken_back(resource: &Json) -> bool {
     let verified = resource.text_at(&["verificationStatus", "coding", "code"]);
     entered_in_error(resource) || verified == Some("refuted")

@@ -1,0 +1,242 @@
+//! Which types leave, and which resources of each: what `_type`, `_typeFilter` and the queries of
+//! granular scopes say together. It only ever takes away from what a view permits.
+
+use care_core::fhir::search::{
+    Criterion, Handling, IndexValue, Modifier, Parameters, Query, Question, Reach, SearchParameter,
+    extract,
+};
+use care_core::fhir::{Json, Limits, ResourceType};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The same in words: what is kept of a job, to be read again after a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PickedWords {
+    /// Names of types; none: every type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<Vec<String>>,
+    /// A type, and queries of which a resource of that type must meet one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<(String, Vec<String>)>,
+}
+
+/// What was picked, read and ready to be asked.
+#[derive(Debug, Clone, Default)]
+pub struct Picked {
+    types: Option<Vec<ResourceType>>,
+    groups: Vec<(ResourceType, Vec<Query>)>,
+}
+
+/// Why the words cannot be read. Names parameters, never values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{parameter}: {what}; {mend}")]
+pub struct PickedError {
+    /// Which parameter.
+    pub parameter: String,
+    /// What is wrong.
+    pub what: String,
+    /// How to mend it.
+    pub mend: String,
+}
+
+impl Picked {
+    /// Reads the words. `base` is the address of the FHIR API.
+    ///
+    /// Errors: a type that R4 has not, a query that cannot be read, or one that asks other resources
+    /// (a chain, `_has`, a list or a value set).
+    pub fn read(words: &PickedWords, base: &str) -> Result<Self, PickedError> {
+        let types = words
+            .types
+            .as_ref()
+            .map(|names| names.iter().map(|name| kind(name)).collect())
+            .transpose()?;
+        let mut groups = Vec::new();
+        for (name, queries) in &words.groups {
+            let kind = kind(name)?;
+            let read = queries.iter().map(|text| query(kind, text, base));
+            groups.push((kind, read.collect::<Result<Vec<_>, _>>()?));
+        }
+        Ok(Self { types, groups })
+    }
+
+    /// Whether resources of a type may be among them.
+    pub fn has(&self, kind: ResourceType) -> bool {
+        self.types.as_ref().is_none_or(|types| types.contains(&kind))
+    }
+
+    /// The types, where not every type is meant.
+    pub fn types(&self) -> Option<&[ResourceType]> {
+        self.types.as_deref()
+    }
+
+    /// Whether a resource of this type has to be read to know.
+    pub fn looks_inside(&self, kind: ResourceType) -> bool {
+        self.groups.iter().any(|(of, _)| *of == kind)
+    }
+
+    /// Whether a resource is among them. One that cannot be read is not.
+    pub fn fits(&self, kind: ResourceType, body: &[u8], now: Timestamp) -> bool {
+        if !self.has(kind) {
+            return false;
+        }
+        if !self.looks_inside(kind) {
+            return true;
+        }
+        let Ok(json) = Json::parse(body, Limits::default()) else {
+            return false;
+        };
+        let values = extract(&json, Parameters::r4());
+        let meets = |query: &Query| {
+            let mut criteria = query.criteria.iter();
+            criteria.all(|one| one.matches(&values, &Alone, now))
+        };
+        self.groups
+            .iter()
+            .filter(|(of, _)| *of == kind)
+            .all(|(_, queries)| queries.iter().any(meets))
+    }
+}
+
+fn kind(name: &str) -> Result<ResourceType, PickedError> {
+    ResourceType::from_name(name).ok_or_else(|| PickedError {
+        parameter: "_type".to_owned(),
+        what: "R4 has no resource of this type".to_owned(),
+        mend: "check the spelling; types begin with a capital letter".to_owned(),
+    })
+}
+
+/// Reads one query about a type: `code=1234&date=ge2026`.
+fn query(kind: ResourceType, text: &str, base: &str) -> Result<Query, PickedError> {
+    let pairs: Vec<(String, String)> = text
+        .split('&')
+        .filter(|one| !one.is_empty())
+        .map(|one| {
+            let (name, value) = one.split_once('=').unwrap_or((one, ""));
+            (decoded(name), decoded(value))
+        })
+        .collect();
+    let borrowed = pairs.iter().map(|(name, value)| (&**name, &**value));
+    let read = Query::read(
+        Some(kind),
+        borrowed,
+        Parameters::r4(),
+        base,
+        Handling::Strict,
+    );
+    let read = read.map_err(|error| PickedError {
+        parameter: error.parameter,
+        what: error.what.to_owned(),
+        mend: error.mend,
+    })?;
+    match read.criteria.iter().find(|one| asks_others(one)) {
+        None => Ok(read),
+        Some(one) => Err(PickedError {
+            parameter: one.name.clone(),
+            what: "this asks other resources than the one at hand".to_owned(),
+            mend: "use parameters of the type itself, without chains, _has, _list or value sets"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Percent-decoding of one name or value; a `+` is a space.
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let hex = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(value) => {
+                out.push(value);
+                at += 3;
+            }
+            None => {
+                out.push(if *byte == b'+' { b' ' } else { *byte });
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn asks_others(criterion: &Criterion) -> bool {
+    match &criterion.question {
+        Question::Parameter { modifier, .. } => matches!(modifier, Modifier::In | Modifier::NotIn),
+        Question::Chain { .. }
+        | Question::Has { .. }
+        | Question::Words { .. }
+        | Question::InList(_) => true,
+    }
+}
+
+/// Nothing beyond the resource at hand.
+struct Alone;
+
+impl Reach for Alone {
+    fn target_meets(&self, _: &IndexValue, _: &[(ResourceType, Criterion)]) -> bool {
+        false
+    }
+
+    fn source_meets(&self, _: ResourceType, _: &SearchParameter, _: &Criterion) -> bool {
+        false
+    }
+
+    fn in_value_set(&self, _: &str, _: Option<&str>, _: &str) -> Option<bool> {
+        None
+    }
+
+    fn subsumes(&self, _: &str, above: &str, below: &str) -> bool {
+        above == below
+    }
+
+    fn in_list(&self, _: &str) -> bool {
+        false
+    }
+
+    fn has_words(&self, _: bool, _: &[String]) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_fits_when_its_type_and_one_query_of_each_group_say_so() {
+        let words = |types: Option<&[&str]>, groups: &[(&str, &[&str])]| PickedWords {
+            types: types.map(|all| all.iter().map(|one| (*one).to_owned()).collect()),
+            groups: groups
+                .iter()
+                .map(|(kind, queries)| {
+                    let queries = queries.iter().map(|one| (*one).to_owned());
+                    ((*kind).to_owned(), queries.collect())
+                })
+                .collect(),
+        };
+        let body = br#"{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"4548-4"}]}}"#;
+        let now = Timestamp::UNIX_EPOCH;
+        let base = "https://care.example.org/fhir/R4";
+        let observation = ResourceType::OBSERVATION;
+        let table: [(PickedWords, bool); 6] = [
+            (words(None, &[]), true),
+            (words(Some(&["Patient"]), &[]), false),
+            (words(None, &[("Observation", &["code=http%3A%2F%2Floinc.org%7C4548-4"])]), true),
+            (words(None, &[("Observation", &["code=1"])]), false),
+            (words(None, &[("Observation", &["code=1", "status=final"])]), true),
+            (
+                words(None, &[("Observation", &["status=final"]), ("Observation", &["code=1"])]),
+                false,
+            ),
+        ];
+        for (words, expected) in table {
+            let picked = Picked::read(&words, base).expect("read");
+            assert_eq!(picked.fits(observation, body, now), expected, "{words:?}");
+        }
+        for wrong in ["nonsense=1", "patient.name=a", "_has:Provenance:target:recorded=1"] {
+            let words = words(None, &[("Observation", &[wrong])]);
+            assert!(Picked::read(&words, base).is_err(), "{wrong}");
+        }
+    }
+}

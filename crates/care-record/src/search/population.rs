@@ -625,11 +625,11 @@ fn in_index_order(
             total: total.or(all),
             after: None,
         };
-        return Ok(paged(page, ask.count, here));
+        return Ok(paged(page, ask.count, order, here));
     };
     let (moment, after) = (Some(cursor.moment), cursor.after.as_ref());
     let page = one_page(looking, ask, asked, order, after, moment)?;
-    Ok(paged(page, ask.count, cursor.clone()))
+    Ok(paged(page, ask.count, order, cursor.clone()))
 }
 
 /// The matches of a page, and one more where there is one.
@@ -710,12 +710,11 @@ fn one_page(
 }
 
 /// A page, where the one more says that another follows.
-fn paged(mut found: Vec<Held>, count: usize, here: Cursor) -> Searched {
+fn paged(mut found: Vec<Held>, count: usize, order: SpotOrder, here: Cursor) -> Searched {
     let has_more = found.len() > count;
     found.truncate(count);
     let last = found.last().filter(|_| has_more);
     let next = last.map(|last| {
-        let order = SpotOrder::NewestFirst;
         let spot = spot_of(last, order);
         let same = |held: &&Held| {
             held.kind == last.kind && spot_of(held, order).seconds() == spot.seconds()

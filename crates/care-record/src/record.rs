@@ -358,6 +358,11 @@ impl Record {
         crate::Sessions::new(self.inner.store.clone(), self.inner.clock.clone())
     }
 
+    /// Subscriptions of sources. Made once for a process: its changes wait for one another.
+    pub fn subscriptions(&self) -> crate::Subscriptions {
+        crate::Subscriptions::new(self.inner.store.clone(), self.inner.clock.clone())
+    }
+
     /// The staff directory.
     pub fn staff(&self) -> crate::Staff {
         self.inner.staff.clone()

@@ -7,6 +7,7 @@ use anyhow::Context;
 use care_record::{Clock, Engine, FeedValidation, Options, Record, SystemClock};
 
 use crate::config::Config;
+use crate::fhir_api::Channels;
 use crate::portal::Drafts;
 use crate::public::{Content, Leaflets};
 use crate::signin::apps::Apps;
@@ -73,7 +74,10 @@ pub fn open_at(
     let own = config.content.as_deref().and_then(Path::parent);
     let own = own.map(|folder| folder.join("leaflet"));
     let leaflets = Leaflets::open(&content, own.as_deref(), &config.server.base_url)?;
+    let channels =
+        Channels::new(record.subscriptions(), &config).context("the HTTPS client did not start")?;
     Ok(Arc::new(AppState {
+        channels,
         content,
         leaflets,
         figures: record.figures(),

@@ -8,6 +8,7 @@ mod hosts;
 pub mod portal;
 mod rules;
 mod staff;
+mod subscriptions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ pub use apps::{AppEntry, UsedBy};
 pub use hosts::HostEntry;
 pub use rules::Access;
 pub use staff::{Provisioning, StaffDirectory, TOKEN_CHARS};
+pub use subscriptions::Subscriptions;
 
 /// Everything a deployment decides.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,6 +60,9 @@ pub struct Config {
     /// FHIR bodies.
     #[serde(default)]
     pub fhir: Fhir,
+    /// Whom sources' subscriptions may call.
+    #[serde(default)]
+    pub subscriptions: Subscriptions,
     /// Settings of the access rules (access model, 8.6).
     #[serde(default)]
     pub access: Access,
@@ -799,6 +804,7 @@ impl Config {
         self.mesh_faults(&mut faults);
         self.host_faults(&mut faults);
         self.app_faults(&mut faults);
+        self.subscription_faults(&mut faults);
         if let Err(why) = self.review.check() {
             faults.push(Fault {
                 key: "review".into(),

@@ -86,7 +86,10 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
         .mllp
         .map(|listener| tokio::spawn(feeds::mllp::serve(listener, state.clone(), stop.clone())));
     tokio::spawn(crate::admin::serve(state.clone(), stop.clone()));
-    tokio::spawn(fhir_api::operations::keep_exports(state.clone(), stop.clone()));
+    tokio::spawn(fhir_api::operations::keep_exports(
+        state.clone(),
+        stop.clone(),
+    ));
     let witnesses = tokio::spawn(crate::witness::keep(state.clone(), stop.clone()));
     let mesh = state
         .config
@@ -94,6 +97,7 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
         .clone()
         .map(|mesh| tokio::spawn(feeds::mesh::run(mesh, state.clone(), stop.clone())));
     let notices = tokio::spawn(portal::send_notices(state.clone(), stop.clone()));
+    let telling = tokio::spawn(fhir_api::tell_subscriptions(state.clone(), stop.clone()));
     let watch = tokio::spawn(public::status::watch(state.clone(), stop.clone()));
     let mut http_stop = stop.clone();
     let app = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
@@ -114,6 +118,7 @@ pub async fn run(state: Shared, sockets: Sockets, stop: Stop) -> anyhow::Result<
             let _ = mesh.await;
         }
         let _ = watch.await;
+        let _ = telling.await;
     };
     if tokio::time::timeout(drain, ended).await.is_err() {
         tracing::warn!(

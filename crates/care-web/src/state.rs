@@ -7,6 +7,7 @@ use std::sync::Arc;
 use care_record::{Clock, Directory, Record, Sessions};
 
 use crate::config::Config;
+use crate::fhir_api::Channels;
 use crate::portal::Drafts;
 use crate::public::{Content, Leaflets};
 use crate::signin::SignIn;
@@ -34,6 +35,8 @@ pub struct AppState {
     pub sessions: Sessions,
     /// Who is signed in, and how people sign in.
     pub signin: SignIn,
+    /// What sources are told of changes.
+    pub channels: Channels,
     /// Figures for the operator.
     pub metrics: Metrics,
 }

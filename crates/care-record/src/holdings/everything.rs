@@ -10,10 +10,11 @@ use care_core::vocabulary::{ItemId, NhsNumber, PersonId};
 use super::{Answer, Holdings, outgoing, read_entry};
 use crate::disclosure::operations::{Lasts, newest_first, page_place, parsed};
 use crate::disclosure::{
-    DisclosureError, FhirError, FhirResource, LastAsk, OperationPage, SummaryAsk, VersionAsk, item_name,
+    DisclosureError, FhirError, FhirResource, LastAsk, OperationPage, SummaryAsk, VersionAsk,
+    item_name,
 };
-use crate::intake::item_id;
 use crate::identity::{NHS_NUMBER, UNVERIFIED_NUMBER};
+use crate::intake::item_id;
 use crate::paged::{self, EverythingAsk};
 use crate::search::parse_id;
 use crate::supply::SupplyCaller;
@@ -39,7 +40,9 @@ impl Holdings {
         let mut entry = read_entry(caller, now, "GET Patient/$everything");
         entry.person = Some(person);
         let mut resources = Vec::new();
-        let is_asked = wanted.picked.fits(ResourceType::PATIENT, &patient.body, now);
+        let is_asked = wanted
+            .picked
+            .fits(ResourceType::PATIENT, &patient.body, now);
         if after.is_none() && is_asked {
             entry.items.push(item_name(&patient.header));
             resources.push(outgoing(patient));
@@ -48,7 +51,9 @@ impl Holdings {
         let room = wanted.count.saturating_sub(in_front);
         let store = &*self.inner.store;
         let page = paged::page(store, person, &view, wanted, (after, room), now)?;
-        entry.items.extend(page.bodies.iter().map(|body| item_name(&body.header)));
+        entry
+            .items
+            .extend(page.bodies.iter().map(|body| item_name(&body.header)));
         resources.extend(page.bodies.into_iter().map(outgoing));
         self.write(vec![entry])?;
         Ok(OperationPage {
@@ -96,7 +101,9 @@ impl Holdings {
         }
         let store = &self.inner.store;
         if let Some((owner, item)) = parse_id(&wanted.id)
-            && store.version_of(owner, view, (wanted.kind, item), None)?.is_some()
+            && store
+                .version_of(owner, view, (wanted.kind, item), None)?
+                .is_some()
         {
             return Ok(Some((owner, item)));
         }
@@ -144,12 +151,18 @@ impl Holdings {
                 && ips::may_stand_in(kind.name())
         });
         newest_first(&mut headers);
-        let keys: Vec<_> = headers.iter().map(|one| (one.resource_type, one.item)).collect();
+        let keys: Vec<_> = headers
+            .iter()
+            .map(|one| (one.resource_type, one.item))
+            .collect();
         let organisation = self.inner.directory.organisation(&caller.source);
         let source = organisation.map_or_else(|| caller.source.to_string(), |one| one.name.clone());
         let mut items = Vec::with_capacity(keys.len());
         for body in store.bodies(person, &view, &keys)? {
-            if wanted.picked.fits(body.header.resource_type, &body.body, now) {
+            if wanted
+                .picked
+                .fits(body.header.resource_type, &body.body, now)
+            {
                 items.push(Recorded {
                     resource: parsed(&body.body)?,
                     source: source.clone(),
@@ -200,9 +213,15 @@ impl Holdings {
         newest_first(&mut headers);
         let (mut last, mut chosen) = (Lasts::new(wanted.max), Vec::new());
         for some in headers.chunks(AT_ONCE) {
-            let keys: Vec<_> = some.iter().map(|one| (one.resource_type, one.item)).collect();
+            let keys: Vec<_> = some
+                .iter()
+                .map(|one| (one.resource_type, one.item))
+                .collect();
             for body in store.bodies(person, &view, &keys)? {
-                if !wanted.picked.fits(ResourceType::OBSERVATION, &body.body, now) {
+                if !wanted
+                    .picked
+                    .fits(ResourceType::OBSERVATION, &body.body, now)
+                {
                     continue;
                 }
                 if let Some(group) = last.takes(&parsed(&body.body)?) {
@@ -214,7 +233,10 @@ impl Holdings {
         chosen.truncate(wanted.most);
         let mut entry = read_entry(caller, now, "GET Observation/$lastn");
         entry.person = Some(person);
-        entry.items = chosen.iter().map(|(_, body)| item_name(&body.header)).collect();
+        entry.items = chosen
+            .iter()
+            .map(|(_, body)| item_name(&body.header))
+            .collect();
         self.write(vec![entry])?;
         Ok(OperationPage {
             total: Some(chosen.len()),

@@ -61,7 +61,10 @@ impl Holdings {
     fn own_patient(&self, person: PersonId, view: &View) -> Answer<Option<StoredBody>> {
         let store = &self.inner.store;
         let headers = store.headers_of(person, view, ResourceType::PATIENT)?;
-        let Some(newest) = headers.iter().max_by_key(|one| (one.moment, one.received_at)) else {
+        let Some(newest) = headers
+            .iter()
+            .max_by_key(|one| (one.moment, one.received_at))
+        else {
             return Ok(None);
         };
         let key = [(ResourceType::PATIENT, newest.item)];
@@ -143,9 +146,11 @@ mod tests {
     #[test]
     fn a_patient_goes_out_under_the_persons_id_and_nothing_else_changes() {
         let (person, item) = (PersonId(5), ItemId(7));
-        let body = format!(r#"{{"resourceType":"Patient","id":"{person}-{item}","x":"{person}-{item}"}}"#);
+        let body =
+            format!(r#"{{"resourceType":"Patient","id":"{person}-{item}","x":"{person}-{item}"}}"#);
         let out = under_the_person(body.into_bytes(), person, item);
-        let expected = format!(r#"{{"resourceType":"Patient","id":"{person}","x":"{person}-{item}"}}"#);
+        let expected =
+            format!(r#"{{"resourceType":"Patient","id":"{person}","x":"{person}-{item}"}}"#);
         assert_eq!(String::from_utf8_lossy(&out), expected);
     }
 }

@@ -243,7 +243,12 @@ impl RowsWriter {
     }
 
     /// The rows of one resource. Bytes that are no resource give none.
-    fn add(&mut self, definition: &Definition, body: &[u8], now: Timestamp) -> Result<(), RowsError> {
+    fn add(
+        &mut self,
+        definition: &Definition,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<(), RowsError> {
         let Ok(resource) = Json::parse(body, Limits::default()) else {
             return Ok(());
         };

@@ -85,7 +85,10 @@ impl<'s> Walk<'s> {
         }
         let mut found = Vec::with_capacity(page.len());
         for version in page {
-            if self.newer_than.is_some_and(|than| version.header.moment <= than) {
+            if self
+                .newer_than
+                .is_some_and(|than| version.header.moment <= than)
+            {
                 self.is_done = true;
                 break;
             }
@@ -109,9 +112,11 @@ impl<'s> Walk<'s> {
             None
         } else if let Some(moment) = self.moment {
             // A version that came late may be older than the one that held.
-            self.store.version_at(owner, self.view, (kind, item), moment)?
+            self.store
+                .version_at(owner, self.view, (kind, item), moment)?
         } else {
-            self.store.version_of(owner, self.view, (kind, item), None)?
+            self.store
+                .version_of(owner, self.view, (kind, item), None)?
         };
         // Of several Patients of one person the newest stands for the person.
         let person = (part, kind.number(), 0);

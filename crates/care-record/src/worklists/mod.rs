@@ -29,6 +29,8 @@ pub enum WorklistKind {
     DataQuality,
     /// A reply of the opt-out check that was refused, or a list that was not answered.
     OptOutReply,
+    /// A subscription's channel does not take what it is told.
+    SubscriptionFailed,
 }
 
 impl WorklistKind {
@@ -41,6 +43,7 @@ impl WorklistKind {
         Self::DuplicateControlId,
         Self::DataQuality,
         Self::OptOutReply,
+        Self::SubscriptionFailed,
     ];
 
     /// The code in the store and in addresses.
@@ -53,6 +56,7 @@ impl WorklistKind {
             Self::DuplicateControlId => "duplicate-control-id",
             Self::DataQuality => "data-quality",
             Self::OptOutReply => "opt-out-reply",
+            Self::SubscriptionFailed => "subscription-failed",
         }
     }
 
@@ -71,6 +75,7 @@ impl WorklistKind {
             Self::DuplicateControlId => "Message ids used twice",
             Self::DataQuality => "Data to check with the source",
             Self::OptOutReply => "Opt-out replies to look at",
+            Self::SubscriptionFailed => "Subscriptions that cannot be told",
         }
     }
 }

@@ -218,6 +218,7 @@ pub fn of(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config> {
         })
         .collect();
     config.apps = apps(&keys);
+    config.subscriptions.hosts = ["localhost", "127.0.0.1"].map(String::from).to_vec();
     Ok(config)
 }
 

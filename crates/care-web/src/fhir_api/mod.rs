@@ -4,11 +4,16 @@ pub mod answer;
 pub mod asker;
 mod audit;
 mod metadata;
+mod openapi;
 pub mod operations;
 mod page_token;
 mod read;
 mod search;
+mod subscriptions;
+mod table;
 mod validate;
+
+pub use subscriptions::{Channels, run as tell_subscriptions};
 
 use axum::Router;
 use axum::routing::{get, post, put};
@@ -19,6 +24,8 @@ use crate::state::Shared;
 /// The addresses of this face.
 pub fn router() -> Router<Shared> {
     Router::new()
+        .merge(subscriptions::router())
+        .route("/openapi.json", get(openapi::show))
         .route("/fhir/R4/metadata", get(metadata::show))
         .route("/fhir/R4", post(feeds::fhir::base).get(search::of_system))
         .route("/fhir/R4/", post(feeds::fhir::base).get(search::of_system))

@@ -177,7 +177,7 @@ impl Tokens {
     }
 
     /// The scopes registered for a system; none for one that is not registered.
-    pub(super) fn client_scopes(&self, client: &str) -> Scopes {
+    pub(crate) fn client_scopes(&self, client: &str) -> Scopes {
         let known = self.clients.get(client);
         known.map_or_else(Scopes::default, |known| known.scopes.clone())
     }

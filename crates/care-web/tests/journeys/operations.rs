@@ -23,7 +23,9 @@ impl Answer {
 
     fn header(&self, name: &str) -> String {
         let value = self.headers.get(name);
-        value.map_or_else(String::new, |value| value.to_str().expect("text").to_owned())
+        value.map_or_else(String::new, |value| {
+            value.to_str().expect("text").to_owned()
+        })
     }
 }
 
@@ -174,7 +176,10 @@ async fn sent(api: &Api<'_>) {
     assert_eq!(answer.status, 200, "{}", answer.text);
     let mut other = patient("w-85", "9990000085", "Harcourt");
     other["birthDate"] = json!("1931-05-06");
-    let others = [other, observation("o-9", "w-85", "2345-7", "2026-01-05", 7.0)];
+    let others = [
+        other,
+        observation("o-9", "w-85", "2345-7", "2026-01-05", 7.0),
+    ];
     let answer = api.post("", transaction(&others)).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
@@ -198,12 +203,17 @@ async fn a_source_reads_everything_it_sent_of_a_person_page_by_page_as_it_was_at
     let whole = api.get("Patient/w-77/$everything").await;
     assert_eq!(whole.status, 200, "{}", whole.text);
     let whole = whole.json();
-    let person = whole["entry"][0]["resource"]["id"].as_str().expect("an id").to_owned();
+    let person = whole["entry"][0]["resource"]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     assert_eq!(whole["entry"][0]["resource"]["resourceType"], "Patient");
     assert_eq!(ids(&whole, "Observation").len(), 5, "{whole}");
     assert_eq!(ids(&whole, "Condition").len(), 1);
     // In pages: what is sent meanwhile is on none of them
-    let mut next = Some(format!("Patient/{person}/$everything?_count=3&_type=Observation,Patient"));
+    let mut next = Some(format!(
+        "Patient/{person}/$everything?_count=3&_type=Observation,Patient"
+    ));
     let (mut seen, mut pages) = (Vec::new(), 0);
     while let Some(address) = next {
         let page = api.get(&address).await;
@@ -227,8 +237,17 @@ async fn a_source_reads_everything_it_sent_of_a_person_page_by_page_as_it_was_at
     let distinct: std::collections::BTreeSet<_> = seen.iter().collect();
     assert_eq!((seen.len(), distinct.len(), pages), (5, 5, 2));
     // By clinical dates, and refused in words
-    let of_2025 = api.get(&format!("Patient/{person}/$everything?_type=Observation&end=2025")).await;
-    assert_eq!(ids(&of_2025.json(), "Observation").len(), 1, "{}", of_2025.text);
+    let of_2025 = api
+        .get(&format!(
+            "Patient/{person}/$everything?_type=Observation&end=2025"
+        ))
+        .await;
+    assert_eq!(
+        ids(&of_2025.json(), "Observation").len(),
+        1,
+        "{}",
+        of_2025.text
+    );
     for (path, status) in [
         ("Patient/$everything".to_owned(), 400),
         (format!("Patient/{person}/$everything?_count=-1"), 400),
@@ -243,7 +262,13 @@ async fn a_source_reads_everything_it_sent_of_a_person_page_by_page_as_it_was_at
     }
     // And nothing of it by another source
     let other = Api::new(&demo, &["--as", "feed-gp"]);
-    assert_eq!(other.get(&format!("Patient/{person}/$everything")).await.status, 404);
+    assert_eq!(
+        other
+            .get(&format!("Patient/{person}/$everything"))
+            .await
+            .status,
+        404
+    );
 }
 
 #[tokio::test]
@@ -258,10 +283,20 @@ async fn newest_results_versions_and_matches_are_told() {
         .as_array()
         .expect("entries")
         .iter()
-        .map(|entry| entry["resource"]["effectiveDateTime"].as_str().expect("a date").to_owned())
+        .map(|entry| {
+            entry["resource"]["effectiveDateTime"]
+                .as_str()
+                .expect("a date")
+                .to_owned()
+        })
         .collect();
-    assert_eq!(dates, ["2026-03-01", "2026-02-01", "2026-02-15", "2025-02-15"]);
-    let one = api.get("Observation/$lastn?patient=w-77&code=http://loinc.org%7C718-7").await;
+    assert_eq!(
+        dates,
+        ["2026-03-01", "2026-02-01", "2026-02-15", "2025-02-15"]
+    );
+    let one = api
+        .get("Observation/$lastn?patient=w-77&code=http://loinc.org%7C718-7")
+        .await;
     assert_eq!(ids(&one.json(), "Observation").len(), 1, "{}", one.text);
     assert_eq!(api.get("Observation/$lastn").await.status, 400);
     // A second version, and what changed
@@ -269,19 +304,45 @@ async fn newest_results_versions_and_matches_are_told() {
     again["note"] = json!([{ "text": "haemolysed" }]);
     let both = [patient("w-77", "9990000077", "Marlow"), again];
     assert_eq!(api.post("", transaction(&both)).await.status, 200);
-    let whole = api.get("Patient/w-77/$everything?_type=Observation").await.json();
+    let whole = api
+        .get("Patient/w-77/$everything?_type=Observation")
+        .await
+        .json();
     let entries = whole["entry"].as_array().expect("entries");
-    let changed = entries.iter().find(|entry| entry["resource"]["meta"]["versionId"] == "2");
-    let id = changed.expect("a second version")["resource"]["id"].as_str().expect("an id");
+    let changed = entries
+        .iter()
+        .find(|entry| entry["resource"]["meta"]["versionId"] == "2");
+    let id = changed.expect("a second version")["resource"]["id"]
+        .as_str()
+        .expect("an id");
     let diff = api.get(&format!("Observation/{id}/$diff")).await;
     assert_eq!(diff.status, 200, "{}", diff.text);
-    let operations = diff.json()["parameter"].as_array().expect("operations").len();
+    let operations = diff.json()["parameter"]
+        .as_array()
+        .expect("operations")
+        .len();
     assert_eq!(operations, 2, "{}", diff.text);
     assert!(diff.text.contains("Observation.value.value") && diff.text.contains("haemolysed"));
     let back = format!("$diff?from=Observation/{id}&to=Observation/{id}/_history/1");
-    assert_eq!(api.get(&back).await.json()["parameter"].as_array().expect("operations").len(), 2);
-    assert_eq!(api.get(&format!("Observation/{id}/_history/1/$diff")).await.status, 400);
-    assert_eq!(api.get(&format!("Observation/{id}/_history/2/$diff")).await.status, 200);
+    assert_eq!(
+        api.get(&back).await.json()["parameter"]
+            .as_array()
+            .expect("operations")
+            .len(),
+        2
+    );
+    assert_eq!(
+        api.get(&format!("Observation/{id}/_history/1/$diff"))
+            .await
+            .status,
+        400
+    );
+    assert_eq!(
+        api.get(&format!("Observation/{id}/_history/2/$diff"))
+            .await
+            .status,
+        200
+    );
     let meta = api.get(&format!("Observation/{id}/$meta")).await.json();
     assert_eq!(meta["parameter"][0]["valueMeta"]["versionId"], "2");
     // Who may be meant
@@ -295,15 +356,38 @@ async fn newest_results_versions_and_matches_are_told() {
         "resourceType": "Patient", "birthDate": "1974-03-02", "gender": "male",
         "name": [{ "family": "Marlow", "given": ["George"] }],
     });
-    let found = api.post("Patient/$match", asked(by_name.clone(), false)).await.json();
+    let found = api
+        .post("Patient/$match", asked(by_name.clone(), false))
+        .await
+        .json();
     let search = &found["entry"][0]["search"];
     assert_eq!(search["extension"][0]["valueCode"], "probable", "{found}");
-    assert!(search["score"].as_f64().is_some_and(|score| score > 0.9), "{found}");
+    assert!(
+        search["score"].as_f64().is_some_and(|score| score > 0.9),
+        "{found}"
+    );
     let certain = asked(patient("x", "9990000077", "Marlow"), true);
     let found = api.post("Patient/$match", certain).await.json();
-    assert_eq!((found["total"].as_i64(), &found["entry"][0]["search"]["extension"][0]["valueCode"]), (Some(1), &json!("certain")), "{found}");
-    assert_eq!(api.post("Patient/$match", asked(by_name, true)).await.json()["total"], 0);
-    assert_eq!(api.post("Patient/$match", json!({"resourceType":"Basic"})).await.status, 400);
+    assert_eq!(
+        (
+            found["total"].as_i64(),
+            &found["entry"][0]["search"]["extension"][0]["valueCode"]
+        ),
+        (Some(1), &json!("certain")),
+        "{found}"
+    );
+    assert_eq!(
+        api.post("Patient/$match", asked(by_name, true))
+            .await
+            .json()["total"],
+        0
+    );
+    assert_eq!(
+        api.post("Patient/$match", json!({"resourceType":"Basic"}))
+            .await
+            .status,
+        400
+    );
 }
 
 #[tokio::test]
@@ -318,14 +402,22 @@ async fn an_export_is_made_fetched_cancelled_and_nobody_elses() {
     let manifest = api.complete(&place).await;
     assert_eq!(manifest["requiresAccessToken"], true);
     let lines = api.lines(&manifest["output"]).await;
-    let count = |kind: &str| lines.iter().filter(|one| one["resourceType"] == kind).count();
+    let count = |kind: &str| {
+        lines
+            .iter()
+            .filter(|one| one["resourceType"] == kind)
+            .count()
+    };
     assert_eq!(
         (count("Patient"), count("Observation"), count("Condition")),
         (2, 6, 1),
         "{manifest}"
     );
     // Then only what came since, narrowed by a filter and cut to elements
-    let time = manifest["transactionTime"].as_str().expect("a time").to_owned();
+    let time = manifest["transactionTime"]
+        .as_str()
+        .expect("a time")
+        .to_owned();
     let late = [
         patient("w-77", "9990000077", "Marlow"),
         observation("o-6", "w-77", "1-8", "2026-05-01", 1.0),
@@ -340,16 +432,25 @@ async fn an_export_is_made_fetched_cancelled_and_nobody_elses() {
     let lines = api.lines(&since["output"]).await;
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(lines[0]["valueQuantity"], Value::Null, "{lines:?}");
-    assert!(lines[0]["meta"].to_string().contains("SUBSETTED"), "{lines:?}");
+    assert!(
+        lines[0]["meta"].to_string().contains("SUBSETTED"),
+        "{lines:?}"
+    );
     // And nobody else sees the job, a file asks for a token, and after DELETE nothing is there
     let other = Api::new(&demo, &["--as", "feed-gp"]);
-    let file = manifest["output"][0]["url"].as_str().expect("an address").to_owned();
+    let file = manifest["output"][0]["url"]
+        .as_str()
+        .expect("an address")
+        .to_owned();
     for address in [&place, &file] {
         assert_eq!(other.get(address).await.status, 404, "{address}");
         let bare = reqwest::get(address).await.expect("an answer");
         assert_eq!(bare.status(), 401, "{address}");
     }
-    let narrow = Api::new(&demo, &["--as", "feed-hospital", "--scope", "system/Immunization.rs"]);
+    let narrow = Api::new(
+        &demo,
+        &["--as", "feed-hospital", "--scope", "system/Immunization.rs"],
+    );
     assert_eq!(narrow.get(&file).await.status, 403);
     assert_eq!(other.call(Method::DELETE, &place, None).await.status, 404);
     assert_eq!(api.call(Method::DELETE, &place, None).await.status, 202);
@@ -387,7 +488,13 @@ async fn an_export_survives_a_restart() {
     let api = Api::new(&demo, &["--as", "feed-hospital"]);
     let manifest = api.complete(&place).await;
     let lines = api.lines(&manifest["output"]).await;
-    assert_eq!(lines.iter().filter(|one| one["resourceType"] == "Observation").count(), 6);
+    assert_eq!(
+        lines
+            .iter()
+            .filter(|one| one["resourceType"] == "Observation")
+            .count(),
+        6
+    );
 }
 
 #[tokio::test]
@@ -414,17 +521,30 @@ async fn rows_of_a_view_come_in_four_formats() {
     assert_eq!(all.status, 200, "{}", all.text);
     assert_eq!(all.text.lines().count(), 4, "{}", all.text);
     let csv = run(json!([{ "name": "_format", "valueCode": "csv" }, { "name": "patient", "valueReference": { "reference": "Patient/w-77" } }])).await;
-    assert!(csv.text.starts_with("code,value\r\n") && csv.text.lines().count() == 4, "{}", csv.text);
+    assert!(
+        csv.text.starts_with("code,value\r\n") && csv.text.lines().count() == 4,
+        "{}",
+        csv.text
+    );
     let list = run(json!([{ "name": "_format", "valueCode": "json" }, { "name": "_limit", "valueInteger": 2 }])).await;
     assert_eq!(list.json().as_array().map(Vec::len), Some(2));
     let posted = run(json!([{ "name": "resource", "resource": observation("x", "y", "2345-7", "2026-01-01", 9.5) }])).await;
     assert_eq!(posted.text, "{\"code\":\"2345-7\",\"value\":9.5}\n");
     let parquet = run(json!([{ "name": "_format", "valueCode": "parquet" }])).await;
-    assert_eq!(parquet.header("content-type"), "application/vnd.apache.parquet");
+    assert_eq!(
+        parquet.header("content-type"),
+        "application/vnd.apache.parquet"
+    );
     for (body, status) in [
         (json!({ "resourceType": "Parameters" }), 400),
-        (asked(json!([{ "name": "_format", "valueCode": "xls" }])), 400),
-        (asked(json!([{ "name": "patient", "valueString": "nobody" }])), 404),
+        (
+            asked(json!([{ "name": "_format", "valueCode": "xls" }])),
+            400,
+        ),
+        (
+            asked(json!([{ "name": "patient", "valueString": "nobody" }])),
+            404,
+        ),
     ] {
         let answer = api.post("ViewDefinition/$run", body).await;
         assert_eq!(answer.status, status, "{}", answer.text);
@@ -434,9 +554,18 @@ async fn rows_of_a_view_come_in_four_formats() {
 #[tokio::test]
 async fn a_person_reads_a_summary_and_everything_under_the_rules() {
     let demo = Demo::with_people(14).await;
-    let arguments = ["--as", "district-nurse", "--person", "9990000018", "--permission", "given"];
+    let arguments = [
+        "--as",
+        "district-nurse",
+        "--person",
+        "9990000018",
+        "--permission",
+        "given",
+    ];
     let nurse = Api::new(&demo, &arguments);
-    let all = everything(&demo, &nurse.token, "9990000018").await.expect("everything");
+    let all = everything(&demo, &nurse.token, "9990000018")
+        .await
+        .expect("everything");
     assert!(all.len() > 20);
     let by_number = json!({ "resourceType": "Parameters", "parameter": [
         { "name": "identifier", "valueIdentifier": { "system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9990000018" } },
@@ -444,17 +573,43 @@ async fn a_person_reads_a_summary_and_everything_under_the_rules() {
     let summary = nurse.post("Patient/$summary", by_number).await;
     assert_eq!(summary.status, 200, "{}", summary.text);
     let summary = summary.json();
-    assert_eq!((&summary["type"], &summary["entry"][0]["resource"]["resourceType"]), (&json!("document"), &json!("Composition")));
-    let sections = summary["entry"][0]["resource"]["section"].as_array().expect("sections").clone();
-    let codes: Vec<&str> = sections.iter().filter_map(|one| one["code"]["coding"][0]["code"].as_str()).collect();
+    assert_eq!(
+        (
+            &summary["type"],
+            &summary["entry"][0]["resource"]["resourceType"]
+        ),
+        (&json!("document"), &json!("Composition"))
+    );
+    let sections = summary["entry"][0]["resource"]["section"]
+        .as_array()
+        .expect("sections")
+        .clone();
+    let codes: Vec<&str> = sections
+        .iter()
+        .filter_map(|one| one["code"]["coding"][0]["code"].as_str())
+        .collect();
     for required in ["11450-4", "48765-2", "10160-0"] {
         assert!(codes.contains(&required), "{codes:?}");
     }
     // Each entry is in the document, and was in what she may read
-    let addresses: Vec<&str> = summary["entry"].as_array().expect("entries").iter().filter_map(|one| one["fullUrl"].as_str()).collect();
-    let readable: Vec<String> = all.iter().map(|one| one["id"].as_str().expect("an id").to_owned()).collect();
-    for reference in sections.iter().flat_map(|one| one["entry"].as_array().cloned().unwrap_or_default()) {
-        let target = reference["reference"].as_str().expect("an address").to_owned();
+    let addresses: Vec<&str> = summary["entry"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .filter_map(|one| one["fullUrl"].as_str())
+        .collect();
+    let readable: Vec<String> = all
+        .iter()
+        .map(|one| one["id"].as_str().expect("an id").to_owned())
+        .collect();
+    for reference in sections
+        .iter()
+        .flat_map(|one| one["entry"].as_array().cloned().unwrap_or_default())
+    {
+        let target = reference["reference"]
+            .as_str()
+            .expect("an address")
+            .to_owned();
         assert!(addresses.contains(&target.as_str()), "{target}");
         let id = target.rsplit('/').next().expect("an id").to_owned();
         assert!(readable.contains(&id), "{id}");
@@ -464,14 +619,34 @@ async fn a_person_reads_a_summary_and_everything_under_the_rules() {
     let analyst = Api::new(&demo, &["--as", "analyst", "--permission", "given"]);
     for path in ["$summary", "$everything"] {
         let answer = analyst.get(&format!("Patient/{person}/{path}")).await;
-        assert!([403, 404].contains(&answer.status), "{path}: {}", answer.text);
+        assert!(
+            [403, 404].contains(&answer.status),
+            "{path}: {}",
+            answer.text
+        );
     }
-    assert_eq!(nurse.get("Patient/$summary?identifier=9990000018").await.status, 400);
+    assert_eq!(
+        nurse
+            .get("Patient/$summary?identifier=9990000018")
+            .await
+            .status,
+        400
+    );
     // Matching shows who people are and nothing clinical
     let asked = json!({ "resourceType": "Parameters", "parameter": [{ "name": "resource", "resource": patient("x", "9990000018", "Osei") }] });
     let free = Api::new(&demo, &["--as", "district-nurse", "--permission", "given"]);
     let found = free.post("Patient/$match", asked.clone()).await;
     assert_eq!(found.json()["total"], 1, "{}", found.text);
-    let other = Api::new(&demo, &["--as", "district-nurse", "--person", "9990000026", "--permission", "given"]);
+    let other = Api::new(
+        &demo,
+        &[
+            "--as",
+            "district-nurse",
+            "--person",
+            "9990000026",
+            "--permission",
+            "given",
+        ],
+    );
     assert_eq!(other.post("Patient/$match", asked).await.json()["total"], 0);
 }

@@ -15,6 +15,7 @@
 mod buckets;
 mod compartment;
 mod criterion;
+mod defined;
 mod extract;
 mod index_terms;
 mod matches;
@@ -30,6 +31,7 @@ mod words;
 
 pub use compartment::{COMPARTMENTS, compartment, types_in_compartment};
 pub use criterion::{Comparison, Criterion, Modifier, Question, Term};
+pub use defined::definition;
 pub use extract::{extract, extract_some};
 pub use index_terms::{arrived, item_term, terms};
 pub use matches::Reach;

@@ -9,9 +9,7 @@ use care_core::vocabulary::{Demographics, PersonId, Role};
 use super::{FhirAsk, FhirResource};
 use crate::caller::Caller;
 use crate::disclosure::find::Details;
-use crate::disclosure::{
-    Answer, Disclosed, Disclosure, DisclosureError, Refusal, entry, patient,
-};
+use crate::disclosure::{Answer, Disclosed, Disclosure, DisclosureError, Refusal, entry, patient};
 use crate::store::Commit;
 
 /// Who is looked for.
@@ -85,7 +83,9 @@ impl Disclosure {
         for person in people {
             let (person, row) = self.answering(person)?;
             let known = self.known(caller, person, &row)?;
-            let is_other = ask.only_person.is_some_and(|only| known.nhs_number != Some(only));
+            let is_other = ask
+                .only_person
+                .is_some_and(|only| known.nhs_number != Some(only));
             if is_other || found.iter().any(|(_, (held, _))| *held == person) {
                 continue;
             }
@@ -105,7 +105,10 @@ impl Disclosure {
             one
         });
         let more_entries = told.collect();
-        entry.items = found.iter().map(|(_, (person, _))| format!("Patient/{person}")).collect();
+        entry.items = found
+            .iter()
+            .map(|(_, (person, _))| format!("Patient/{person}"))
+            .collect();
         let committed = self.inner.store.commit(Commit {
             changes,
             entry,

@@ -12,9 +12,7 @@ use care_core::vocabulary::ItemId;
 use super::{FhirAsk, FhirResource, item_name};
 use crate::caller::Caller;
 use crate::disclosure::gather::Gathered;
-use crate::disclosure::{
-    Answer, Disclosed, Disclosure, DisclosureError, FhirError, decided_entry,
-};
+use crate::disclosure::{Answer, Disclosed, Disclosure, DisclosureError, FhirError, decided_entry};
 use crate::paged::{self, EverythingAsk, Place};
 use crate::picked::Picked;
 use crate::search::parse_id;
@@ -178,7 +176,10 @@ impl Disclosure {
         let mut last = Lasts::new(wanted.max);
         let mut chosen = Vec::new();
         for some in headers.chunks(AT_ONCE) {
-            let keys: Vec<_> = some.iter().map(|one| (one.resource_type, one.item)).collect();
+            let keys: Vec<_> = some
+                .iter()
+                .map(|one| (one.resource_type, one.item))
+                .collect();
             for body in store.bodies(gathered.person, view, &keys)? {
                 let now = self.now();
                 let kind = body.header.resource_type;
@@ -196,7 +197,10 @@ impl Disclosure {
         let mut entry = decided_entry(self.now(), Act::ApiRead, caller, &gathered);
         entry.trace.push(self.recorded(&gathered));
         entry.page = name.to_owned();
-        entry.items = chosen.iter().map(|(_, body)| item_name(&body.header)).collect();
+        entry.items = chosen
+            .iter()
+            .map(|(_, body)| item_name(&body.header))
+            .collect();
         let mut page = OperationPage {
             total: Some(chosen.len()),
             ..OperationPage::default()
@@ -289,7 +293,8 @@ pub(crate) fn parsed(body: &[u8]) -> Answer<Json> {
 
 /// Reads the token of a page.
 pub(crate) fn page_place(text: Option<&str>) -> Answer<Option<Place>> {
-    let unclear = DisclosureError::Unclear("this page link is none of ours; ask again from the start");
+    let unclear =
+        DisclosureError::Unclear("this page link is none of ours; ask again from the start");
     match text {
         None => Ok(None),
         Some(text) => Place::read(text).map(Some).ok_or(unclear),

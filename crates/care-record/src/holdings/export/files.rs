@@ -177,7 +177,9 @@ impl ExportFile {
     /// The next bytes; none at the end.
     pub fn next_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut piece = Vec::with_capacity(CHUNK);
-        let read = (&mut self.inner).take(CHUNK as u64).read_to_end(&mut piece)?;
+        let read = (&mut self.inner)
+            .take(CHUNK as u64)
+            .read_to_end(&mut piece)?;
         Ok((read > 0).then_some(piece))
     }
 }
@@ -193,7 +195,9 @@ mod tests {
         fresh(&job).expect("made");
         let mut lines = Lines::new(&job, "Patient", "Patient");
         for number in 0..20_000 {
-            lines.push(format!("{{\"n\":{number}}}").as_bytes()).expect("written");
+            lines
+                .push(format!("{{\"n\":{number}}}").as_bytes())
+                .expect("written");
         }
         let outputs = lines.finish().expect("closed");
         assert_eq!((outputs.len(), outputs[0].count), (1, 20_000));

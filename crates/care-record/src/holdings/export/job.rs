@@ -323,6 +323,7 @@ mod people {
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PersonId>, D::Error> {
         let texts = Vec::<String>::deserialize(from)?;
         let read = texts.iter().map(|text| PersonId::parse(text));
-        read.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
+        read.collect::<Result<_, _>>()
+            .map_err(serde::de::Error::custom)
     }
 }

@@ -27,9 +27,9 @@ use crate::store::{Change, Commit, Store, StoreError};
 use crate::supply::SupplyCaller;
 
 pub use self::files::ExportFile;
-pub use self::job::{ExportManifest, ExportOutput};
 pub(crate) use self::job::Bulk;
 use self::job::sweep;
+pub use self::job::{ExportManifest, ExportOutput};
 
 /// People one group or one request may name.
 const MOST_PEOPLE: usize = 50_000;
@@ -181,8 +181,8 @@ impl Exports {
         if files::bytes_under(&self.directory())? > self.bulk().limits.most_bytes {
             return Err(ExportError::NoRoom);
         }
-        let id = crate::uuid::fresh_uuid()
-            .map_err(|cause| ExportError::Unavailable(Box::new(cause)))?;
+        let id =
+            crate::uuid::fresh_uuid().map_err(|cause| ExportError::Unavailable(Box::new(cause)))?;
         let job = Job {
             client: caller.client.clone(),
             source: caller.source.clone(),
@@ -293,7 +293,10 @@ impl Exports {
         let output = output.ok_or(ExportError::NotThere)?;
         let mut entry = asked_entry(caller, self.holdings.now(), id);
         entry.page = "GET $export file".to_owned();
-        entry.detail = format!("{}; {} lines of {}", entry.detail, output.count, output.kind);
+        entry.detail = format!(
+            "{}; {} lines of {}",
+            entry.detail, output.count, output.kind
+        );
         self.commit(Vec::new(), entry)?;
         let file = ExportFile::open(&self.directory().join(id), name)?;
         Ok((output, file))
@@ -312,8 +315,17 @@ impl Exports {
         Job::kept(&**self.store(), caller, id, self.holdings.now())?.ok_or(ExportError::NotThere)
     }
 
-    fn jobs(&self, caller: &SupplyCaller, now: Timestamp) -> Result<Vec<(String, Job)>, ExportError> {
-        Ok(Job::of_client(&**self.store(), &caller.client, now, MOST_JOBS)?)
+    fn jobs(
+        &self,
+        caller: &SupplyCaller,
+        now: Timestamp,
+    ) -> Result<Vec<(String, Job)>, ExportError> {
+        Ok(Job::of_client(
+            &**self.store(),
+            &caller.client,
+            now,
+            MOST_JOBS,
+        )?)
     }
 
     /// The moment of the client's earlier export whose transaction time `since` is: then nothing is
@@ -362,7 +374,11 @@ impl Exports {
     }
 
     /// The members of a Group that the source sent, by our ids.
-    pub fn group_members(&self, caller: &SupplyCaller, id: &str) -> Result<Vec<String>, ExportError> {
+    pub fn group_members(
+        &self,
+        caller: &SupplyCaller,
+        id: &str,
+    ) -> Result<Vec<String>, ExportError> {
         let members = self.members(caller, id)?;
         Ok(members.iter().map(ToString::to_string).collect())
     }
@@ -386,7 +402,10 @@ impl Exports {
             let is_over = member.get("inactive").and_then(Json::as_bool) == Some(true);
             let reference = member.text_at(&["entity", "reference"]);
             let id = reference.and_then(|text| text.strip_prefix("Patient/"));
-            if let Some(person) = id.filter(|_| !is_over).and_then(|id| PersonId::parse(id).ok()) {
+            if let Some(person) = id
+                .filter(|_| !is_over)
+                .and_then(|id| PersonId::parse(id).ok())
+            {
                 people.push(person);
             }
         }

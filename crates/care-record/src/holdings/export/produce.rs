@@ -21,8 +21,8 @@ use crate::clock::Clock;
 use crate::disclosure::FhirResource;
 use crate::holdings::walk::Walk;
 use crate::picked::Picked;
-use crate::supply::PURPOSE;
 use crate::store::{Commit, Store, StoreError, StoredBody};
+use crate::supply::PURPOSE;
 
 /// Entries made durable in one go.
 const ENTRIES: usize = 500;
@@ -127,7 +127,8 @@ impl Maker {
             run,
             directory: directory.clone(),
             picked: picked.map_err(|_| Ended::Unreadable)?,
-            kept: (!self.job.elements.is_empty()).then(|| Kept::Elements(self.job.elements.clone())),
+            kept: (!self.job.elements.is_empty())
+                .then(|| Kept::Elements(self.job.elements.clone())),
             lines: HashMap::new(),
             people: HashMap::new(),
             deleted: Vec::new(),
@@ -195,7 +196,8 @@ impl Lot<'_> {
         if one.header.deleted {
             if self.maker.job.since.is_some() {
                 let resource = super::super::outgoing(one);
-                self.deleted.push((owner, format!("{kind}/{}", resource.id)));
+                self.deleted
+                    .push((owner, format!("{kind}/{}", resource.id)));
             }
             return Ok(());
         }

@@ -132,9 +132,7 @@ fn named(given: &Given, parameter: &str) -> Result<VersionAsk, ApiProblem> {
     let parts: Vec<&str> = text.split('/').collect();
     let (name, id, version) = match parts.as_slice() {
         [name, id] => (name, id, None),
-        [name, id, "_history", version] => {
-            (name, id, Some(version.parse().map_err(|_| wrong())?))
-        }
+        [name, id, "_history", version] => (name, id, Some(version.parse().map_err(|_| wrong())?)),
         _ => return Err(wrong()),
     };
     Ok(VersionAsk {

@@ -128,6 +128,9 @@ pub(super) fn searchset(
         links,
         told: None,
     };
-    let matches = page.resources.iter().map(|one: &FhirResource| (Mode::Match, one));
+    let matches = page
+        .resources
+        .iter()
+        .map(|one: &FhirResource| (Mode::Match, one));
     answer::fhir_json(set.write(base, matches))
 }

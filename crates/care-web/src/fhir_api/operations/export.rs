@@ -67,7 +67,15 @@ pub async fn of_system(
     who: Asker,
 ) -> Result<Response, ApiProblem> {
     let given = Given::of_query(query.as_deref());
-    begin(state, ExportOf::System, given, address.to_string(), prefer, who).await
+    begin(
+        state,
+        ExportOf::System,
+        given,
+        address.to_string(),
+        prefer,
+        who,
+    )
+    .await
 }
 
 /// `POST $export`.
@@ -81,7 +89,15 @@ pub async fn of_system_by_post(
     body: Bytes,
 ) -> Result<Response, ApiProblem> {
     let given = Given::of_body(query.as_deref(), &headers, &body)?;
-    begin(state, ExportOf::System, given, address.to_string(), prefer, who).await
+    begin(
+        state,
+        ExportOf::System,
+        given,
+        address.to_string(),
+        prefer,
+        who,
+    )
+    .await
 }
 
 /// `GET Patient/$export`.
@@ -123,7 +139,15 @@ pub async fn of_group(
 ) -> Result<Response, ApiProblem> {
     let given = Given::of_query(query.as_deref());
     let only = given.all("patient");
-    begin(state, ExportOf::Group { id, only }, given, address.to_string(), prefer, who).await
+    begin(
+        state,
+        ExportOf::Group { id, only },
+        given,
+        address.to_string(),
+        prefer,
+        who,
+    )
+    .await
 }
 
 /// `POST Group/{id}/$export`.
@@ -139,7 +163,15 @@ pub async fn of_group_by_post(
 ) -> Result<Response, ApiProblem> {
     let given = Given::of_body(query.as_deref(), &headers, &body)?;
     let only = given.all("patient");
-    begin(state, ExportOf::Group { id, only }, given, address.to_string(), prefer, who).await
+    begin(
+        state,
+        ExportOf::Group { id, only },
+        given,
+        address.to_string(),
+        prefer,
+        who,
+    )
+    .await
 }
 
 async fn begin(
@@ -191,7 +223,9 @@ async fn begin(
 }
 
 fn output_format(given: &Given) -> Result<(), ApiProblem> {
-    let asked = given.one("_outputFormat").map(|text| text.replace(' ', "+"));
+    let asked = given
+        .one("_outputFormat")
+        .map(|text| text.replace(' ', "+"));
     match asked.as_deref() {
         None | Some("application/fhir+ndjson" | "application/ndjson" | "ndjson") => Ok(()),
         Some(_) => {
@@ -209,7 +243,11 @@ fn output_format(given: &Given) -> Result<(), ApiProblem> {
 /// `_type`, `_typeFilter`, `includeAssociatedData` and the scopes, together.
 fn words(who: &Asker, given: &Given) -> Result<PickedWords, ApiProblem> {
     let mut kinds = kinds(&given.all("_type"))?;
-    for one in given.all("includeAssociatedData").iter().flat_map(|one| one.split(',')) {
+    for one in given
+        .all("includeAssociatedData")
+        .iter()
+        .flat_map(|one| one.split(','))
+    {
         match one {
             "LatestProvenanceResources" | "RelevantProvenanceResources" => {
                 if let Some(kinds) = &mut kinds
@@ -231,7 +269,11 @@ fn words(who: &Asker, given: &Given) -> Result<PickedWords, ApiProblem> {
     }
     let mut words = picked(who, kinds.as_deref(), Interaction::Search)?;
     let mut filters: Vec<(String, Vec<String>)> = Vec::new();
-    for filter in given.all("_typeFilter").iter().flat_map(|one| split_filters(one)) {
+    for filter in given
+        .all("_typeFilter")
+        .iter()
+        .flat_map(|one| split_filters(one))
+    {
         let (name, query) = filter.split_once('?').ok_or_else(|| {
             let problem = Problem::invalid(
                 "A filter names a type and a query",
@@ -328,7 +370,10 @@ fn complete(state: &Shared, job: &str, manifest: &ExportManifest) -> Response {
     let mut response = axum::Json(body).into_response();
     let expires = jiff::fmt::rfc2822::DateTimePrinter::new()
         .timestamp_to_rfc9110_string(&manifest.expires_at);
-    if let Some(value) = expires.ok().and_then(|text| HeaderValue::from_str(&text).ok()) {
+    if let Some(value) = expires
+        .ok()
+        .and_then(|text| HeaderValue::from_str(&text).ok())
+    {
         response.headers_mut().insert(header::EXPIRES, value);
     }
     response
@@ -366,7 +411,11 @@ pub async fn file(
     let ExportState::Complete(manifest) = &found.state else {
         return Err(refused(ExportError::NotThere).into());
     };
-    let mut outputs = manifest.output.iter().chain(&manifest.deleted).chain(&manifest.error);
+    let mut outputs = manifest
+        .output
+        .iter()
+        .chain(&manifest.deleted)
+        .chain(&manifest.error);
     let output = outputs.find(|one| one.name == name);
     let output = output.ok_or_else(|| refused(ExportError::NotThere))?;
     still_allowed(&who, output, &found.words)?;

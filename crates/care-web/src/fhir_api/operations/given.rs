@@ -139,7 +139,10 @@ impl Given {
             return Ok(None);
         };
         let number = text.parse().map_err(|_| {
-            let problem = Problem::invalid("This is no whole number", "Write 0 or more, or leave it out.");
+            let problem = Problem::invalid(
+                "This is no whole number",
+                "Write 0 or more, or leave it out.",
+            );
             ApiProblem(problem.at_parameter(name))
         })?;
         Ok(Some(number))
@@ -151,7 +154,8 @@ impl Given {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => {
-                let problem = Problem::invalid("This is neither true nor false", "Write true or false.");
+                let problem =
+                    Problem::invalid("This is neither true nor false", "Write true or false.");
                 Err(ApiProblem(problem.at_parameter(name)))
             }
         }
@@ -180,13 +184,24 @@ impl Given {
 
 /// A parameter's name as it may stand in an answer.
 fn shortened(name: &str) -> String {
-    name.chars().filter(|letter| !letter.is_control()).take(64).collect()
+    name.chars()
+        .filter(|letter| !letter.is_control())
+        .take(64)
+        .collect()
 }
 
 /// Reads a FHIR body.
 pub(super) fn parsed(kind: &str, body: &[u8]) -> Result<Json, ApiProblem> {
-    let is_xml = matches!(kind, "application/fhir+xml" | "application/xml" | "text/xml");
-    if !is_xml && !matches!(kind, "application/fhir+json" | "application/json" | "text/json") {
+    let is_xml = matches!(
+        kind,
+        "application/fhir+xml" | "application/xml" | "text/xml"
+    );
+    if !is_xml
+        && !matches!(
+            kind,
+            "application/fhir+json" | "application/json" | "text/json"
+        )
+    {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "not-supported",
@@ -196,9 +211,11 @@ pub(super) fn parsed(kind: &str, body: &[u8]) -> Result<Json, ApiProblem> {
         .into());
     }
     if is_xml {
-        xml::parse(body, Limits::default()).map_err(|error| unreadable_because(&error.to_string()).into())
+        xml::parse(body, Limits::default())
+            .map_err(|error| unreadable_because(&error.to_string()).into())
     } else {
-        Json::parse(body, Limits::default()).map_err(|error| unreadable_because(&error.to_string()).into())
+        Json::parse(body, Limits::default())
+            .map_err(|error| unreadable_because(&error.to_string()).into())
     }
 }
 
@@ -233,7 +250,9 @@ fn value(parameter: &Json) -> Option<String> {
                 return Some(reference.to_owned());
             }
             let system = value.text_at(&["system"]).unwrap_or_default();
-            let code = value.text_at(&["value"]).or_else(|| value.text_at(&["code"]))?;
+            let code = value
+                .text_at(&["value"])
+                .or_else(|| value.text_at(&["code"]))?;
             Some(format!("{system}|{code}"))
         }
         Json::Null | Json::Array(_) => None,
@@ -276,7 +295,10 @@ mod tests {
             handling: Handling::Lenient,
             ..strict
         };
-        assert_eq!(given.only(&["_count"], lenient).ok(), Some(vec!["nonsense".to_owned()]));
+        assert_eq!(
+            given.only(&["_count"], lenient).ok(),
+            Some(vec!["nonsense".to_owned()])
+        );
         let asked = Prefer {
             handling: Handling::Strict,
             ..strict

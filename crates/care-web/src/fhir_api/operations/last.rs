@@ -62,14 +62,20 @@ async fn give(
     who: Asker,
 ) -> Result<Response, ApiProblem> {
     given.only(&KNOWN, prefer)?;
-    let patient = given.one("patient").or(given.one("subject")).ok_or_else(|| {
-        Problem::invalid(
-            "$lastn needs the parameter patient",
-            "Newest results are of one person: add patient=Patient/{id}.",
-        )
-        .at_parameter("patient")
-    })?;
-    let person = patient.strip_prefix("Patient/").unwrap_or(patient).to_owned();
+    let patient = given
+        .one("patient")
+        .or(given.one("subject"))
+        .ok_or_else(|| {
+            Problem::invalid(
+                "$lastn needs the parameter patient",
+                "Newest results are of one person: add patient=Patient/{id}.",
+            )
+            .at_parameter("patient")
+        })?;
+    let person = patient
+        .strip_prefix("Patient/")
+        .unwrap_or(patient)
+        .to_owned();
     let base = base(&state);
     let kind = ResourceType::OBSERVATION;
     let mut words = picked(&who, Some(&[kind]), Interaction::Search)?;
@@ -99,9 +105,10 @@ async fn give(
 
 /// What narrows the results, as a query.
 fn criteria(given: &Given) -> String {
-    let asked = given.pairs().iter().filter(|(name, _)| {
-        KNOWN.contains(&name.as_str()) && !OURS.contains(&name.as_str())
-    });
+    let asked = given
+        .pairs()
+        .iter()
+        .filter(|(name, _)| KNOWN.contains(&name.as_str()) && !OURS.contains(&name.as_str()));
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(asked)
         .finish()

@@ -83,7 +83,10 @@ fn bundle(base: &str, found: &[Matched]) -> Vec<u8> {
     let mut out = head.into_bytes();
     for (place, one) in found.iter().enumerate() {
         out.extend_from_slice(if place == 0 { b",\"entry\":[" } else { b"," });
-        let begin = format!("{{\"fullUrl\":\"{base}/Patient/{}\",\"resource\":", one.resource.id);
+        let begin = format!(
+            "{{\"fullUrl\":\"{base}/Patient/{}\",\"resource\":",
+            one.resource.id
+        );
         out.extend_from_slice(begin.as_bytes());
         out.extend_from_slice(&one.resource.body);
         let search = Json::object([

@@ -136,7 +136,10 @@ pub fn router() -> Router<Shared> {
             &r4("Patient/$summary"),
             get(summary::in_an_address).post(summary::by_identifier),
         )
-        .route(&r4("Patient/$match"), axum::routing::post(matching::matching))
+        .route(
+            &r4("Patient/$match"),
+            axum::routing::post(matching::matching),
+        )
         .route(
             &r4("Observation/$lastn"),
             get(last::by_get).post(last::by_post),
@@ -148,15 +151,15 @@ pub fn router() -> Router<Shared> {
             get(compared::of_version),
         )
         .route(&r4("$diff"), get(compared::of_two))
-        .route(
-            &r4("ViewDefinition/$run"),
-            axum::routing::post(run::run),
-        )
+        .route(&r4("ViewDefinition/$run"), axum::routing::post(run::run))
         .route(
             &r4("ViewDefinition/$viewdefinition-run"),
             axum::routing::post(run::run),
         )
-        .route(&r4("$export"), get(export::of_system).post(export::of_system_by_post))
+        .route(
+            &r4("$export"),
+            get(export::of_system).post(export::of_system_by_post),
+        )
         .route(
             &r4("Patient/$export"),
             get(export::of_patients).post(export::of_patients_by_post),
@@ -193,7 +196,10 @@ fn kind(name: &str) -> Result<ResourceType, ApiProblem> {
 /// Names of types in a list of parameters, each separated by commas.
 fn kinds(values: &[String]) -> Result<Option<Vec<ResourceType>>, ApiProblem> {
     let names = values.iter().flat_map(|value| value.split(','));
-    let names: Vec<&str> = names.map(str::trim).filter(|name| !name.is_empty()).collect();
+    let names: Vec<&str> = names
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect();
     if names.is_empty() {
         return Ok(None);
     }

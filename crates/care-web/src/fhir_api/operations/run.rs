@@ -59,9 +59,8 @@ pub async fn run(
     if !posted.is_empty() {
         let resources = posted.into_iter().map(at_hand).collect::<Vec<_>>();
         let holdings = state.record.holdings();
-        let made =
-            crate::blocking(move || holdings.rows_at_hand(&definition, &resources, &wanted))
-                .await?;
+        let made = crate::blocking(move || holdings.rows_at_hand(&definition, &resources, &wanted))
+            .await?;
         return sent(made, wanted.form);
     }
     let kind = definition.resource_type();
@@ -75,7 +74,10 @@ pub async fn run(
             let [patient] = people.as_slice() else {
                 return Err(needs_a_patient().into());
             };
-            let person = patient.strip_prefix("Patient/").unwrap_or(patient).to_owned();
+            let person = patient
+                .strip_prefix("Patient/")
+                .unwrap_or(patient)
+                .to_owned();
             let ask_for = EverythingAsk {
                 picked,
                 since,
@@ -104,7 +106,9 @@ pub async fn run(
                     since,
                     picked,
                 };
-                holdings.rows(&caller, &definition, &of, &wanted).map_err(Stop::Rows)
+                holdings
+                    .rows(&caller, &definition, &of, &wanted)
+                    .map_err(Stop::Rows)
             })
             .await?;
             match made {
@@ -191,11 +195,17 @@ async fn view_of(state: &Shared, who: &Asker, given: &Given) -> Result<View, Api
 fn form(given: &Given, headers: &HeaderMap) -> Result<RowsForm, ApiProblem> {
     let names = given.one("header") != Some("false");
     let of = |text: &str| {
-        let kind = text.split(';').next().unwrap_or_default().trim().replace(' ', "+");
+        let kind = text
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .replace(' ', "+");
         Some(match kind.as_str() {
-            "ndjson" | "application/x-ndjson" | "application/ndjson" | "application/fhir+ndjson" => {
-                RowsForm::Ndjson
-            }
+            "ndjson"
+            | "application/x-ndjson"
+            | "application/ndjson"
+            | "application/fhir+ndjson" => RowsForm::Ndjson,
             "json" | "application/json" => RowsForm::Json,
             "csv" | "text/csv" => RowsForm::Csv { names },
             "parquet" | "application/vnd.apache.parquet" | "application/parquet" => {
@@ -215,21 +225,21 @@ fn form(given: &Given, headers: &HeaderMap) -> Result<RowsForm, ApiProblem> {
             ApiProblem(problem.at_parameter("_format"))
         });
     }
-    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accepted = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     let accepted = accepted.unwrap_or_default().split(',').find_map(of);
     Ok(accepted.unwrap_or(RowsForm::Ndjson))
 }
 
 fn sent(made: Result<RowsFile, RowsError>, form: RowsForm) -> Result<Response, ApiProblem> {
     let made = made.map_err(|error| match error {
-        RowsError::View(error) => {
-            Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "processing",
-                "The view does not fit one of the resources",
-                format!("{error}."),
-            )
-        }
+        RowsError::View(error) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "processing",
+            "The view does not fit one of the resources",
+            format!("{error}."),
+        ),
         RowsError::Record(error) => problem(error),
         RowsError::Disk(cause) => Problem::unavailable(cause),
     })?;

@@ -455,3 +455,66 @@ fn each_kind_of_rule_is_found_broken() {
         }
     }
 }
+
+#[test]
+fn time_is_bounded_whatever_is_sent() {
+    let many = |count: usize, one: &dyn Fn(usize) -> String| {
+        (0..count).map(one).collect::<Vec<_>>().join(",")
+    };
+    let contained = many(20_000, &|n| {
+        format!(
+            r##"{{"resourceType":"Organization","id":"o{n}","name":"x","partOf":{{"reference":"#o{}"}}}}"##,
+            n / 2
+        )
+    });
+    let components = many(3_000, &|n| {
+        format!(r#"{{"code":{{"coding":[{{"system":"http://x","code":"c{n}"}}]}}}}"#)
+    });
+    let codings = many(3_000, &|n| {
+        format!(r#"{{"system":"http://x","code":"d{n}"}}"#)
+    });
+    let nested = format!(
+        r#"{{"resourceType":"Patient","extension":[{}"valueString":"x"{}]}}"#,
+        r#"{"url":"http://x/y","extension":[{"url":"http://x/y","#.repeat(1),
+        "}]}",
+    );
+    let deep = {
+        let open = r#"{"url":"http://x/y","extension":["#;
+        let close = "]}";
+        format!(
+            r#"{{"resourceType":"Patient","extension":[{}{{"url":"http://x/y","valueString":"x"}}{}]}}"#,
+            open.repeat(47),
+            close.repeat(47)
+        )
+    };
+    for (name, text) in [
+        ("nested", nested),
+        ("deep", deep),
+        (
+            "contained",
+            format!(r#"{{"resourceType":"Patient","contained":[{contained}]}}"#),
+        ),
+        (
+            "components",
+            format!(
+                r#"{{"resourceType":"Observation","status":"final","valueString":"x",
+                    "code":{{"coding":[{codings}]}},"component":[{components}]}}"#
+            ),
+        ),
+    ] {
+        let limits = Limits {
+            depth: 100,
+            ..Limits::default()
+        };
+        let resource =
+            Json::parse(text.as_bytes(), limits).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let started = std::time::Instant::now();
+        let issues = Validation::new(Rulebook::standard(), now()).issues(&resource);
+        let took = started.elapsed();
+        println!("{name}: {} issues in {took:?}", issues.len());
+        assert!(
+            issues.len() <= 100 && took.as_secs() < 120,
+            "{name}: {took:?}"
+        );
+    }
+}

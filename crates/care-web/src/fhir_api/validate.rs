@@ -211,7 +211,7 @@ fn look(
     let unknown: Vec<&String> = request
         .profiles
         .iter()
-        .filter(|url| !is_known(book, url))
+        .filter(|url| !book.has_profile(url))
         .collect();
     if !unknown.is_empty() {
         issues.push(issue(
@@ -239,14 +239,6 @@ fn look(
             .map(OutcomeIssue::from),
     );
     issues
-}
-
-fn is_known(book: &care_core::fhir::Rulebook, url: &str) -> bool {
-    let plain = url.split('|').next().unwrap_or(url);
-    let is_type = plain
-        .strip_prefix("http://hl7.org/fhir/StructureDefinition/")
-        .is_some_and(|name| care_core::fhir::Definitions::r4().get(name).is_some());
-    is_type || book.has_profile(plain)
 }
 
 /// What of the request does not go together.

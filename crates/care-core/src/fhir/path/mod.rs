@@ -122,6 +122,17 @@ impl Path {
         Ok((answer, context.limits.steps - evaluator.budget.left))
     }
 
+    /// The same, with the steps it took where there is no answer, too.
+    pub(in crate::fhir) fn evaluate_paid<'a>(
+        &'a self,
+        input: Value<'a>,
+        context: &'a Context<'a>,
+    ) -> (Result<Vec<Value<'a>>, PathError>, u64) {
+        let mut evaluator = evaluate::Evaluator::new(input, context);
+        let answer = evaluator.run(&self.root);
+        (answer, context.limits.steps - evaluator.budget.left)
+    }
+
     /// Whether a rule holds of a value: none where the answer is empty, true for any one item that
     /// is no truth value.
     ///

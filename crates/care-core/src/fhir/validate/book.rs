@@ -195,9 +195,10 @@ impl Rulebook {
         found
     }
 
-    /// Whether a profile is held.
+    /// Whether a profile is held, or is one of R4's own types.
     pub fn has_profile(&self, url: &str) -> bool {
-        self.held(without_version(url)).is_some()
+        let url = without_version(url);
+        base_type(url).is_some() || self.held(url).is_some()
     }
 
     fn held(&self, url: &str) -> Option<&Structure> {

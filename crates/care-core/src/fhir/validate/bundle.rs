@@ -124,6 +124,7 @@ fn base_of(url: &str) -> Option<&str> {
 pub(super) struct Outer<'a> {
     links: Option<Option<Links<'a>>>,
     resource: Option<&'a Json>,
+    contained: Option<HashMap<&'a str, &'a Json>>,
     ids: Vec<&'a str>,
 }
 
@@ -132,12 +133,22 @@ impl<'a> Check<'a> {
         &mut self,
         resource: &'a Json,
         definition: &TypeDefinition,
+        is_contained: bool,
     ) -> Option<Outer<'a>> {
         let full = self.full.as_mut()?;
+        let by_id = || {
+            let contained = resource.elements("contained").iter();
+            contained
+                .filter_map(|one| Some((one.get("id")?.as_text()?, one)))
+                .collect()
+        };
+        // A contained resource sees those beside it.
+        let contained = (!is_contained).then(|| std::mem::replace(&mut full.contained, by_id()));
         let links = (definition.name == "Bundle").then(|| full.links.replace(Links::of(resource)));
         Some(Outer {
             links,
             resource: full.resource.replace(resource),
+            contained,
             ids: std::mem::take(&mut full.ids),
         })
     }
@@ -147,6 +158,9 @@ impl<'a> Check<'a> {
             return;
         };
         full.resource = outer.resource;
+        if let Some(contained) = outer.contained {
+            full.contained = contained;
+        }
         if let Some(links) = outer.links {
             full.links = links;
         }

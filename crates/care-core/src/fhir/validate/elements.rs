@@ -33,7 +33,7 @@ impl<'a> Check<'a> {
         match item.definition.name {
             "Extension" => self.extension(scope, item, &mut all),
             "Reference" => self.reference(scope, item),
-            "xhtml" => self.narrative(scope, item.json),
+            "xhtml" => self.narrative(item.json),
             _ => {}
         }
         for over in overs {
@@ -310,7 +310,8 @@ impl<'a> Check<'a> {
         let Some(full) = &mut self.full else {
             return true;
         };
-        if full.comparing.contains(&key) || full.comparing.len() > 12 {
+        if full.comparing.contains(&key) || full.comparing.len() > 6 || self.place.steps.len() > 120
+        {
             return true;
         }
         full.comparing.push(key);

@@ -61,7 +61,7 @@ impl<'a> Check<'a> {
         let is_known = profile
             .contexts
             .iter()
-            .any(|(kind, expression)| self.is_context(scope, kind, expression, &holder));
+            .any(|(kind, expression)| self.is_context(kind, expression, &holder));
         if !is_known {
             let allowed: Vec<&str> = profile
                 .contexts
@@ -176,13 +176,7 @@ impl<'a> Check<'a> {
             .unwrap_or_default()
     }
 
-    fn is_context(
-        &self,
-        scope: &Scope<'_, 'a>,
-        kind: &str,
-        expression: &str,
-        holder: &Holder,
-    ) -> bool {
+    fn is_context(&self, kind: &str, expression: &str, holder: &Holder) -> bool {
         match kind {
             "element" => {
                 let plain = |text: &str| text.replace("[x]", "");
@@ -199,12 +193,9 @@ impl<'a> Check<'a> {
                         .iter()
                         .any(|name| self.is_way(&plain(name), &wanted))
             }
-            // An extension within an extension, or an expression: answered where it is easy.
-            "extension" => {
-                let url = expression.split('#').next().unwrap_or(expression);
-                holder.path.ends_with("xtension") && has_extension(scope.owner, url)
-            }
-            _ => self.is_found_by(scope, expression, holder),
+            // An extension within an extension: which one it stands in is not asked.
+            "extension" => holder.path.ends_with("xtension"),
+            _ => self.is_found_by(expression, holder),
         }
     }
 
@@ -228,7 +219,7 @@ impl<'a> Check<'a> {
     }
 
     /// A context that is a FHIRPath: one that cannot be read as a plain path lets everything pass.
-    fn is_found_by(&self, _: &Scope<'_, 'a>, expression: &str, holder: &Holder) -> bool {
+    fn is_found_by(&self, expression: &str, holder: &Holder) -> bool {
         let is_plain = expression
             .chars()
             .all(|sign| sign.is_ascii_alphanumeric() || sign == '.');
@@ -240,16 +231,5 @@ impl<'a> Check<'a> {
             || holder.definition.is_some_and(|found| {
                 super::elements::is_kind(found, expression) && self.r4.get(expression).is_some()
             })
-    }
-}
-
-fn has_extension(value: &Json, url: &str) -> bool {
-    match value {
-        Json::Array(values) => values.iter().any(|one| has_extension(one, url)),
-        Json::Object(members) => {
-            value.get("url").and_then(Json::as_text) == Some(url)
-                || members.iter().any(|(_, one)| has_extension(one, url))
-        }
-        _ => false,
     }
 }

@@ -4,11 +4,12 @@
 //! Source: FHIR R4 section 2.4.0 (Narrative) and its invariants txt-1 and txt-2.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::structure::{Check, Scope};
+use super::structure::Check;
 use crate::fhir::Json;
 
 #[rustfmt::skip]
@@ -30,13 +31,13 @@ struct Fault {
 #[derive(Default)]
 struct Found {
     faults: Vec<Fault>,
-    names: Vec<String>,
+    names: HashSet<String>,
     local_links: Vec<String>,
     says_something: bool,
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn narrative(&mut self, scope: &Scope<'_, 'a>, json: &'a Json) {
+    pub(super) fn narrative(&mut self, json: &'a Json) {
         let Some(text) = json.as_text() else {
             return;
         };
@@ -47,11 +48,11 @@ impl<'a> Check<'a> {
                 mend: "write something in it, or leave the narrative out",
             });
         }
-        let contained = scope.owner.elements("contained").iter();
-        let ids: Vec<&str> = contained
-            .filter_map(|one| one.get("id")?.as_text())
-            .collect();
-        let is_lost = |link: &String| !found.names.contains(link) && !ids.contains(&link.as_str());
+        let contained = self.full.as_ref().map(|full| &full.contained);
+        let is_lost = |link: &String| {
+            !found.names.contains(link)
+                && contained.is_none_or(|contained| !contained.contains_key(link.as_str()))
+        };
         if found.local_links.iter().any(is_lost) {
             found.faults.push(Fault {
                 what: "a link leads to a place the narrative does not have",
@@ -166,7 +167,9 @@ impl Found {
 
     fn attribute(&mut self, element: &str, key: &str, value: &str) {
         match key {
-            "id" | "name" => self.names.push(value.to_owned()),
+            "id" | "name" => {
+                self.names.insert(value.to_owned());
+            }
             "href" if element == "a" => self.link(value),
             "src" if value.trim_start().starts_with("javascript:") => self.active(),
             _ if key.starts_with("on") => self.active(),

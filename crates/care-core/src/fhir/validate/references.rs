@@ -186,10 +186,7 @@ impl<'a> Check<'a> {
             if id.is_empty() {
                 return Some(scope.owner);
             }
-            let contained = scope.owner.elements("contained").iter();
-            let mut found =
-                contained.filter(|one| one.get("id").and_then(Json::as_text) == Some(id));
-            return found.next();
+            return self.full.as_ref()?.contained.get(id).copied();
         }
         self.full
             .as_ref()?

@@ -1,6 +1,8 @@
 //! Invariants: those R4 asks of a type or element, those of profiles, and the few that are asked in
 //! plain code because they are asked everywhere.
 
+use std::collections::HashSet;
+
 use super::structure::{Check, Over, Scope};
 use super::tables::{Rule, rules_of};
 use crate::fhir::outcome::IssueSeverity;
@@ -84,13 +86,9 @@ impl<'a> Check<'a> {
     ) -> Option<bool> {
         let full = self.full.as_mut().filter(|full| full.steps_left > 0)?;
         let question = rule.question()?;
-        let answer = question.evaluate_counted(Value::Element(element), scope.context);
-        let Ok((values, steps)) = answer else {
-            full.steps_left = full.steps_left.saturating_sub(1000);
-            return None;
-        };
+        let (answer, steps) = question.evaluate_paid(Value::Element(element), scope.context);
         full.steps_left = full.steps_left.saturating_sub(steps);
-        match values.as_slice() {
+        match answer.ok()?.as_slice() {
             // As the reference validator has it: what has no answer does not hold.
             [] => Some(false),
             [one] => Some(one.as_bool().unwrap_or(true)),
@@ -127,6 +125,7 @@ impl<'a> Check<'a> {
         }
         let mut pointed = Vec::new();
         local_references(resource, &mut pointed);
+        let pointed: HashSet<&str> = pointed.into_iter().collect();
         for (number, one) in contained.iter().enumerate() {
             let mut broken = Vec::new();
             if one.get("contained").is_some() {
@@ -141,9 +140,7 @@ impl<'a> Check<'a> {
                 broken.push("dom-5: a contained resource has no security label");
             }
             let id = one.get("id").and_then(Json::as_text).unwrap_or_default();
-            let is_named = pointed
-                .iter()
-                .any(|text| text.strip_prefix('#') == Some(id) && !id.is_empty());
+            let is_named = !id.is_empty() && pointed.contains(format!("#{id}").as_str());
             let mut back = Vec::new();
             local_references(one, &mut back);
             if !is_named && !back.contains(&"#") {

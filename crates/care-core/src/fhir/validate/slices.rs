@@ -216,13 +216,10 @@ impl<'a> Check<'a> {
         if by.kind == "type" && by.path.ends_with("resolve()") {
             return self.type_of_target(scope, item, by, &nodes);
         }
-        let values = question
-            .evaluate_counted(Value::Element(element), scope.context)
-            .ok();
-        let (values, steps) = values?;
-        if let Some(full) = &mut self.full {
-            full.steps_left = full.steps_left.saturating_sub(steps);
-        }
+        let full = self.full.as_mut().filter(|full| full.steps_left > 0)?;
+        let (values, steps) = question.evaluate_paid(Value::Element(element), scope.context);
+        full.steps_left = full.steps_left.saturating_sub(steps);
+        let values = values.ok()?;
         match by.kind.as_str() {
             "exists" => {
                 let node = nodes
@@ -519,7 +516,8 @@ impl<'a> Check<'a> {
         let Some(full) = &mut self.full else {
             return true;
         };
-        if full.comparing.contains(&key) || full.comparing.len() > 12 {
+        if full.comparing.contains(&key) || full.comparing.len() > 6 || self.place.steps.len() > 120
+        {
             return true;
         }
         full.comparing.push(key);

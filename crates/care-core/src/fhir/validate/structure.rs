@@ -1,5 +1,7 @@
 //! The walk over a resource: R4's structure, and at each element the rules that belong there.
 
+use std::collections::HashMap;
+
 use super::place::{Place, Step};
 use super::profile::Profile;
 use super::{MOST_ISSUES, Validation, ValidationIssue};
@@ -49,6 +51,8 @@ pub(super) struct Full<'a> {
     pub(super) comparing: Vec<(*const Json, *const Profile)>,
     /// The resource being looked at; a contained one itself.
     pub(super) resource: Option<&'a Json>,
+    /// Resources contained in it or beside it, by id.
+    pub(super) contained: HashMap<&'a str, &'a Json>,
     /// Ids of its elements.
     pub(super) ids: Vec<&'a str>,
     pub(super) elements_left: u64,
@@ -90,6 +94,7 @@ impl<'a> Check<'a> {
                 links: None,
                 comparing: Vec::new(),
                 resource: None,
+                contained: HashMap::new(),
                 ids: Vec::new(),
                 elements_left: validation.limits.elements,
                 steps_left: validation.limits.steps,
@@ -255,7 +260,7 @@ impl<'a> Check<'a> {
         };
         let mut all = overs.to_vec();
         self.named_profiles(resource, definition, &mut all);
-        let outer = self.enter_resource(resource, definition);
+        let outer = self.enter_resource(resource, definition, container.is_some());
         self.resource_rules(&scope, resource, definition, container.is_some());
         for over in &all {
             self.node_rules(&scope, *over, resource, None, definition);

@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use care_core::audit::{Act, Entry, Outcome};
@@ -14,6 +15,7 @@ use rusqlite::backup::Backup;
 use crate::jobs;
 use crate::ledger::{self, LedgerError, LedgerStatus, VerifyReport};
 use crate::record::{self, Inner, OpenError};
+use crate::store::postgres;
 use crate::store::sqlite::connection::Reads;
 use crate::store::sqlite::scrub::scrub;
 use crate::store::sqlite::{FILE, connection, load_dictionaries};
@@ -88,6 +90,17 @@ pub enum UpkeepError {
          the data directory beside it"
     )]
     ServersOwn,
+    /// One of PostgreSQL's own programs did not do it.
+    #[error(
+        "{name} did not do it ({said}); install PostgreSQL's client programs of the server's version, \
+             and give an empty database to restore into"
+    )]
+    ServersProgram {
+        /// Which.
+        name: &'static str,
+        /// What it said first.
+        said: String,
+    },
     /// The target holds a record already.
     #[error("{0} already holds a record; give an empty directory")]
     Occupied(PathBuf),
@@ -265,6 +278,109 @@ pub fn migrate(directory: &Path) -> Result<usize, UpkeepError> {
     let _lock = record::lock(directory)?;
     let (_, applied) = record::open_database(&directory.join(FILE))?;
     Ok(applied)
+}
+
+/// The calls that spread the tables over the machines of a Citus cluster.
+pub fn distribution() -> Vec<String> {
+    let calls = postgres::distribute::calls();
+    calls.into_iter().map(|(_, call)| call).collect()
+}
+
+/// Makes those calls that were not made yet, on a record that is not running; gives them.
+pub fn distribute(address: &str, password: Option<&str>) -> Result<Vec<String>, UpkeepError> {
+    postgres::distribute::distribute(address, password)
+        .map_err(|error| UpkeepError::Open(error.into()))
+}
+
+/// The database's copy in a backup of a record in PostgreSQL.
+const DUMP: &str = "record.dump";
+
+/// Copies a record that lies in PostgreSQL with `pg_dump`, and its keys, into an empty directory.
+///
+/// Errors: no `pg_dump` here, or it failed; nothing is left then.
+pub fn dump(
+    address: &str,
+    password: Option<&str>,
+    directory: &Path,
+    to: &Path,
+) -> Result<(), UpkeepError> {
+    let file = |place: &Path| {
+        let place = place.to_owned();
+        move |cause| UpkeepError::File { place, cause }
+    };
+    fs::create_dir_all(to).map_err(file(to))?;
+    let target = to.join(DUMP);
+    if target.exists() {
+        return Err(UpkeepError::Occupied(to.to_owned()));
+    }
+    let half = to.join("record.dump.part");
+    let mut dump = Command::new("pg_dump");
+    dump.args(["--format=custom", "--no-owner", "--file"])
+        .arg(&half);
+    servers_program(dump, "pg_dump", address, password)?;
+    // What can be listed is whole: the list stands at the end.
+    let mut list = Command::new("pg_restore");
+    list.arg("--list").arg(&half);
+    servers_program(list, "pg_restore", "", None)?;
+    File::open(&half)
+        .and_then(|file| file.sync_all())
+        .map_err(file(&half))?;
+    fs::rename(&half, &target).map_err(file(&target))?;
+    ledger::copy_keys(directory, to).map_err(file(to))?;
+    crate::release::copy_secret(directory, to).map_err(file(to))?;
+    File::open(to)
+        .and_then(|file| file.sync_all())
+        .map_err(file(to))
+}
+
+/// Puts such a copy into an empty database, in one transaction, and its keys into the data directory.
+pub fn restore_dump(
+    backup_directory: &Path,
+    address: &str,
+    password: Option<&str>,
+    directory: &Path,
+) -> Result<(), UpkeepError> {
+    let file = |place: &Path| {
+        let place = place.to_owned();
+        move |cause| UpkeepError::File { place, cause }
+    };
+    let dump = backup_directory.join(DUMP);
+    fs::metadata(&dump).map_err(file(&dump))?;
+    fs::create_dir_all(directory).map_err(file(directory))?;
+    let _lock = record::lock(directory)?;
+    let mut restore = Command::new("pg_restore");
+    restore
+        .args(["--single-transaction", "--exit-on-error", "--no-owner"])
+        .arg(&dump);
+    servers_program(restore, "pg_restore", address, password)?;
+    ledger::copy_keys(backup_directory, directory).map_err(file(directory))?;
+    crate::release::copy_secret(backup_directory, directory).map_err(file(directory))
+}
+
+/// Runs one of PostgreSQL's own programs. What it says may hold values, so only its first words are told.
+fn servers_program(
+    mut program: Command,
+    name: &'static str,
+    address: &str,
+    password: Option<&str>,
+) -> Result<(), UpkeepError> {
+    if !address.is_empty() {
+        program.arg("--dbname").arg(address);
+    }
+    if let Some(password) = password {
+        program.env("PGPASSWORD", password);
+    }
+    let failed = |said: String| UpkeepError::ServersProgram { name, said };
+    let done = program
+        .stdin(std::process::Stdio::null())
+        .output()
+        .map_err(|error| failed(error.to_string()))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    let said = said.lines().next().unwrap_or_default();
+    Err(failed(said.chars().take(200).collect()))
 }
 
 /// Puts a backup, once it passed its checks, into an empty data directory.

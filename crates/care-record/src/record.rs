@@ -31,8 +31,8 @@ pub enum Engine {
     Sqlite,
     /// A PostgreSQL database. The data directory then holds the keys alone.
     Postgres {
-        /// `host=/run/postgresql user=care dbname=care` or `postgresql://user@localhost/name`: a socket
-        /// or this machine, because no TLS is spoken to it.
+        /// `host=/run/postgresql user=care dbname=care` or `postgresql://user@localhost/name`: a socket or
+        /// this machine; another machine with `sslmode=verify-full` and `sslrootcert`.
         address: String,
         /// The user's password, where the server asks for one.
         password: Option<String>,
@@ -144,10 +144,22 @@ pub enum OpenError {
          host=/run/postgresql user=care dbname=care"
     )]
     Address,
-    /// The PostgreSQL database is on another machine, and we speak no TLS to it.
+    /// TLS to the PostgreSQL database cannot be set up.
+    #[error("TLS to the PostgreSQL database cannot be set up: {said}")]
+    Tls {
+        /// What is wrong, and what to write.
+        said: String,
+    },
+    /// The tables are to be spread, and nothing is there to spread them.
+    #[error(
+        "this PostgreSQL database has no Citus extension; install it on every machine and run \
+         CREATE EXTENSION citus, or leave the tables where they are"
+    )]
+    NoCitus,
+    /// The PostgreSQL database is on another machine, and the address asks for no TLS.
     #[error(
         "the PostgreSQL database is on another machine, where records would cross the network \
-         unprotected; connect through a socket, or through a TLS tunnel on this machine"
+         unprotected; add sslmode=verify-full and sslrootcert=FILE to its address"
     )]
     Unprotected,
     /// The PostgreSQL server does not answer or does not let us in.
@@ -178,6 +190,8 @@ impl From<ConnectError> for OpenError {
             ConnectError::Foreign => Self::ForeignDatabase,
             ConnectError::Address => Self::Address,
             ConnectError::Unprotected => Self::Unprotected,
+            ConnectError::Tls(said) => Self::Tls { said },
+            ConnectError::NoCitus => Self::NoCitus,
             ConnectError::Unreachable(said) => Self::Unreachable { said },
             ConnectError::Schema(cause) => Self::Engine(cause),
             ConnectError::Store(error) => error.into(),

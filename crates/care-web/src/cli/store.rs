@@ -1,8 +1,9 @@
-//! `store migrate · check · backup · restore · reindex`: the upkeep of a record that is not running.
+//! `store migrate · check · backup · restore · reindex · distribute`: the upkeep of a record that is not running.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use care_record::operations;
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -11,8 +12,7 @@ use super::{Place, TEMPLATE, print};
 use crate::app;
 use crate::config::Config;
 
-/// The store's upkeep. Stop the service first: one process at a time has the record. (The embedded
-/// engine needs no distributing; that command comes with PostgreSQL.)
+/// The store's upkeep. Stop the service first: one process at a time has the record.
 #[derive(Subcommand)]
 pub enum StoreCommand {
     /// Bring the record up to this program's schema
@@ -30,6 +30,9 @@ pub enum StoreCommand {
     /// Make the search index anew; it goes on by itself if it is stopped
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care store reindex --config /etc/connect-care.toml\n")]
     Reindex(PlainArgs),
+    /// Spread PostgreSQL's tables over the machines of a Citus cluster
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care store distribute --dry-run --config /etc/connect-care.toml\n")]
+    Distribute(PlainArgs),
 }
 
 /// Which record.
@@ -63,6 +66,7 @@ pub fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
         StoreCommand::Backup(args) => backup(&args),
         StoreCommand::Restore(args) => restore(&args),
         StoreCommand::Reindex(args) => reindex(&args),
+        StoreCommand::Distribute(args) => distribute(&args),
     }
 }
 
@@ -157,6 +161,12 @@ fn backup(args: &CopyArgs) -> anyhow::Result<ExitCode> {
             ),
         );
     }
+    if let Some(address) = &config.record.postgres {
+        let password = config.postgres_password()?;
+        let (data, to) = (&config.record.data, &args.directory);
+        operations::dump(address, password.as_deref(), data, to)?;
+        return done_by_server(&args.plain, "The backup was made");
+    }
     let record = app::open_record(&config)?;
     let report = record.operations().backup(&args.directory, "operator");
     record.close();
@@ -165,16 +175,34 @@ fn backup(args: &CopyArgs) -> anyhow::Result<ExitCode> {
 
 fn restore(args: &CopyArgs) -> anyhow::Result<ExitCode> {
     let config = args.plain.place.configuration()?;
-    refuse_postgres(&config)?;
-    let data = config.record.data;
+    let data = config.record.data.clone();
     if args.plain.dry_run {
         return would(
             &args.plain,
             &format!("put {} into {}", args.directory.display(), data.display()),
         );
     }
+    if let Some(address) = &config.record.postgres {
+        let password = config.postgres_password()?;
+        operations::restore_dump(&args.directory, address, password.as_deref(), &data)?;
+        let record = app::open_record(&config)?;
+        let report = record.operations().check();
+        record.close();
+        let damage = report?.damage;
+        anyhow::ensure!(
+            damage.is_empty(),
+            "the restored record does not pass its check ({}); keep the original",
+            damage[0]
+        );
+        return done_by_server(&args.plain, "The backup was restored, and passed its check");
+    }
     let report = operations::restore(&args.directory, &data)?;
     copied(&args.plain, &report, "The backup was restored")
+}
+
+fn done_by_server(args: &PlainArgs, done: &str) -> anyhow::Result<ExitCode> {
+    say(args.json, &format!("{done}."), &json!({ "ok": true }))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn reindex(args: &PlainArgs) -> anyhow::Result<ExitCode> {
@@ -197,6 +225,31 @@ fn reindex(args: &PlainArgs) -> anyhow::Result<ExitCode> {
         args.json,
         &format!("The index is made anew; {items} items are in it."),
         &json!({ "items": items }),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn distribute(args: &PlainArgs) -> anyhow::Result<ExitCode> {
+    let calls = operations::distribution();
+    if args.dry_run {
+        let value = json!({ "dry_run": true, "calls": calls });
+        say(args.json, &format!("{};", calls.join(";\n")), &value)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = args.place.configuration()?;
+    let address = config.record.postgres.as_ref().context(
+        "this record lies in a file, which is not distributed; set record.postgres to the database of a \
+         Citus coordinator",
+    )?;
+    let made = operations::distribute(address, config.postgres_password()?.as_deref())?;
+    say(
+        args.json,
+        &format!(
+            "{} of {} tables were distributed; the others were before.",
+            made.len(),
+            calls.len()
+        ),
+        &json!({ "made": made }),
     )?;
     Ok(ExitCode::SUCCESS)
 }

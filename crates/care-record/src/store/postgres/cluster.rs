@@ -3,7 +3,7 @@
 //! says, not the disk.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +17,11 @@ pub(crate) struct Cluster {
     programs: PathBuf,
     user: Option<(u32, u32)>,
     directory: TempDir,
+    port: u16,
 }
+
+/// The port that names the socket where nobody listens on the network.
+const PORT: u16 = 5432;
 
 impl Cluster {
     /// Starts one; `None`, with a printed word, where this machine has no PostgreSQL.
@@ -25,8 +29,35 @@ impl Cluster {
         Self::start_with(&["-c", "fsync=off", "-c", "full_page_writes=off"])
     }
 
+    /// Starts one that also listens on this machine's network and has this directory's `server.key` and
+    /// `server.crt`.
+    pub fn start_with_certificate(certificate: &Path) -> Option<Self> {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = free.local_addr().expect("an address").port();
+        drop(free);
+        let port_setting = format!("port={port}");
+        let settings = [
+            "-c",
+            "ssl=on",
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            &port_setting,
+        ];
+        Self::start_as(&settings, port, Some(certificate))
+    }
+
     /// Starts one with these settings of the server.
     pub fn start_with(settings: &[&str]) -> Option<Self> {
+        Self::start_as(settings, PORT, None)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn start_as(settings: &[&str], port: u16, certificate: Option<&Path>) -> Option<Self> {
         let Some(programs) = programs() else {
             println!("skipped: no PostgreSQL here; install the package `postgresql`");
             return None;
@@ -48,8 +79,21 @@ impl Cluster {
             "initdb: {}",
             String::from_utf8_lossy(&done.stderr)
         );
+        for name in ["server.key", "server.crt"] {
+            let Some(certificate) = certificate else {
+                break;
+            };
+            let copy = data.join(name);
+            fs::copy(certificate.join(name), &copy).expect("copied");
+            fs::set_permissions(&copy, fs::Permissions::from_mode(0o600))
+                .expect("kept to its owner");
+            if let Some((user, group)) = user {
+                chown(&copy, Some(user), Some(group)).expect("given");
+            }
+        }
         let server = serve(&programs, user, directory.path(), settings);
         let this = Self {
+            port,
             server,
             programs,
             user,
@@ -70,7 +114,15 @@ impl Cluster {
     /// Runs a statement as the database's owner, beside the engine.
     pub fn run(&self, statement: &str) {
         let done = command(&self.programs, "psql", None, self.directory.path())
-            .args(["-q", "-X", "-v", "ON_ERROR_STOP=1", "-h"])
+            .args([
+                "-q",
+                "-X",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-p",
+                &self.port.to_string(),
+                "-h",
+            ])
             .arg(self.directory.path())
             .args(["-U", "care", "-d", "postgres", "-c", statement])
             .output()
@@ -82,7 +134,7 @@ impl Cluster {
     fn wait(&self) {
         for _ in 0..600 {
             let ready = command(&self.programs, "pg_isready", None, self.directory.path())
-                .args(["-q", "-h"])
+                .args(["-q", "-p", &self.port.to_string(), "-h"])
                 .arg(self.directory.path())
                 .status();
             if ready.is_ok_and(|status| status.success()) {

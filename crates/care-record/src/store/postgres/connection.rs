@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures_executor::block_on;
 use tokio::runtime::Handle;
+use tokio_postgres::Error;
 use tokio_postgres::config::Host;
-use tokio_postgres::{Config, Error};
 
+use super::address::Address;
 use super::fault::{is_missing, words};
 use super::link::{Link, Use};
 use super::row::{get, int};
@@ -24,6 +25,10 @@ mod migrations {
 pub(crate) enum ConnectError {
     #[error("the address of the PostgreSQL database cannot be read")]
     Address,
+    #[error("TLS to the PostgreSQL database cannot be set up: {0}")]
+    Tls(String),
+    #[error("the Citus extension is not in this database")]
+    NoCitus,
     #[error("the PostgreSQL database is on another machine")]
     Unprotected,
     #[error("the PostgreSQL database did not answer: {0}")]
@@ -60,9 +65,12 @@ pub(crate) fn known_schema() -> u32 {
         .unwrap_or(0)
 }
 
-/// Records cross no network unprotected: this program speaks no TLS to PostgreSQL, so it speaks to a
-/// socket or to this machine only, where a TLS tunnel or a pooler may stand.
-pub(super) fn refuse_unprotected(config: &Config) -> Result<(), ConnectError> {
+/// Records cross no network unprotected: without TLS, a socket or this machine only.
+pub(super) fn refuse_unprotected(address: &Address) -> Result<(), ConnectError> {
+    if address.tls.is_some() {
+        return Ok(());
+    }
+    let config = &address.config;
     let here = |host: &Host| match host {
         Host::Unix(_) => true,
         Host::Tcp(name) => {
@@ -76,8 +84,8 @@ pub(super) fn refuse_unprotected(config: &Config) -> Result<(), ConnectError> {
 
 /// The writing connection: claimed, with the schema up to date. Also gives how many migrations were
 /// applied.
-pub(super) fn writing(runtime: &Handle, config: &Config) -> Result<(Link, usize), ConnectError> {
-    let mut link = Link::open(runtime, config, Use::Write)?;
+pub(super) fn writing(runtime: &Handle, address: &Address) -> Result<(Link, usize), ConnectError> {
+    let mut link = Link::open(runtime, address, Use::Write)?;
     claim(&link)?;
     refuse_foreign(&link)?;
     let report = block_on(migrations::migrations::runner().run_async(link.client()))

@@ -13,7 +13,9 @@ use std::time::Duration;
 use futures_executor::block_on;
 use tokio::runtime::Handle;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement};
+use tokio_postgres::{Client, Error, NoTls, Row, Statement};
+
+use super::address::Address;
 
 /// A value to bind.
 pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
@@ -42,6 +44,14 @@ const FOR_WRITING: &str = "SET statement_timeout = '120s'; \
     WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');";
 const FOR_READING: &str = "SET statement_timeout = '30s'; SET default_transaction_read_only = on;";
 
+/// Carries a connection's bytes until it ends.
+async fn carry(connection: impl Future<Output = Result<(), Error>>) {
+    // Whoever uses the client is told; here it is only written down.
+    if let Err(error) = connection.await {
+        tracing::warn!(%error, "a connection to PostgreSQL was lost");
+    }
+}
+
 /// An open connection.
 pub(super) struct Link {
     client: Client,
@@ -50,22 +60,24 @@ pub(super) struct Link {
 
 impl Link {
     /// Connects and sets the session up.
-    pub fn open(runtime: &Handle, config: &Config, purpose: Use) -> Result<Self, Error> {
-        let mut config = config.clone();
+    pub fn open(runtime: &Handle, address: &Address, purpose: Use) -> Result<Self, Error> {
+        let mut config = address.config.clone();
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
         }
         config.application_name("connect-care");
-        let client = {
-            let _inside = runtime.enter();
-            let (client, connection) = block_on(config.connect(NoTls))?;
-            runtime.spawn(async move {
-                // Whoever uses the client is told; here it is only written down.
-                if let Err(error) = connection.await {
-                    tracing::warn!(%error, "a connection to PostgreSQL was lost");
-                }
-            });
-            client
+        let _inside = runtime.enter();
+        let client = match &address.tls {
+            None => {
+                let (client, connection) = block_on(config.connect(NoTls))?;
+                runtime.spawn(carry(connection));
+                client
+            }
+            Some(tls) => {
+                let (client, connection) = block_on(config.connect(tls.clone()))?;
+                runtime.spawn(carry(connection));
+                client
+            }
         };
         let this = Self {
             client,

@@ -3,11 +3,13 @@
 //! It says the same to the same as the SQLite engine: one test suite is run on both. A table about a
 //! person begins its key with the person, so that the database may be spread over machines by person.
 
+mod address;
 mod clean;
 #[cfg(test)]
 pub(crate) mod cluster;
 pub(crate) mod connection;
 mod decide;
+pub(crate) mod distribute;
 mod fault;
 mod find;
 mod joins;
@@ -40,8 +42,8 @@ use care_core::sections::Header;
 use care_core::vocabulary::{ItemId, PersonId, SensitivitySet};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
-use tokio_postgres::Config;
 
+use self::address::Address;
 use self::connection::ConnectError;
 use self::joins::Joins;
 use self::link::Link;
@@ -80,10 +82,10 @@ impl PostgresStore {
         password: Option<&str>,
         readers: usize,
     ) -> Result<Self, ConnectError> {
-        let mut config: Config = address.parse().map_err(|_| ConnectError::Address)?;
-        connection::refuse_unprotected(&config)?;
+        let mut address = Address::read(address)?;
+        connection::refuse_unprotected(&address)?;
         if let Some(password) = password {
-            config.password(password);
+            address.config.password(password);
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(CARRIERS)
@@ -92,7 +94,7 @@ impl PostgresStore {
             .build()
             .map_err(|error| StoreError::Engine(Box::new(error)))?;
         let handle = runtime.handle().clone();
-        let (link, _) = connection::writing(&handle, &config)?;
+        let (link, _) = connection::writing(&handle, &address)?;
         connection::warn_when_unsafe(&link)?;
         let codec = Codec::default();
         connection::load_dictionaries(&link, &codec)?;
@@ -102,8 +104,8 @@ impl PostgresStore {
         Ok(Self {
             codec,
             indexer,
-            writer: Writer::start(handle.clone(), config.clone(), link, joins.clone())?,
-            readers: Readers::new(handle, config, readers),
+            writer: Writer::start(handle.clone(), address.clone(), link, joins.clone())?,
+            readers: Readers::new(handle, address, readers),
             joins,
             runtime: Some(runtime),
         })

@@ -3,8 +3,9 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
-use tokio_postgres::{Config, Error};
+use tokio_postgres::Error;
 
+use super::address::Address;
 use super::fault::{Fault, fault, reading, words};
 use super::link::{Link, Use};
 use crate::store::StoreError;
@@ -12,7 +13,7 @@ use crate::store::StoreError;
 /// Connections that cannot write, lent one at a time.
 pub(super) struct Readers {
     runtime: Handle,
-    config: Config,
+    address: Address,
     most: usize,
     pool: Mutex<Pool>,
     returned: Condvar,
@@ -27,10 +28,10 @@ struct Pool {
 
 impl Readers {
     /// A pool that opens at most this many connections, when they are first needed.
-    pub fn new(runtime: Handle, config: Config, most: usize) -> Self {
+    pub fn new(runtime: Handle, address: Address, most: usize) -> Self {
         Self {
             runtime,
-            config,
+            address,
             most: most.max(1),
             pool: Mutex::default(),
             returned: Condvar::new(),
@@ -60,7 +61,7 @@ impl Readers {
             Some(link) => lent.link.insert(link),
             None => lent
                 .link
-                .insert(Link::open(&self.runtime, &self.config, Use::Read)?),
+                .insert(Link::open(&self.runtime, &self.address, Use::Read)?),
         };
         work(link)
     }

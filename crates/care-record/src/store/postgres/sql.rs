@@ -137,7 +137,6 @@ macro_rules! written_arrays {
 }
 
 /// Tables about people: their keys begin with the person, and they are spread by it.
-#[cfg(test)]
 pub(super) const PERSON_TABLES: &[&str] = &[
     "person",
     "item",

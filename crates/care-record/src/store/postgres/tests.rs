@@ -354,3 +354,87 @@ fn names(text: &str, table: &str) -> bool {
         .windows(2)
         .any(|pair| ["from", "join", "into", "update"].contains(&pair[0]) && pair[1] == table)
 }
+
+/// A certificate for `localhost`, made by the machine's own program.
+fn certificate(directory: &std::path::Path) -> bool {
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ])
+        .args([
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+            "server.key",
+            "-out",
+            "server.crt",
+        ])
+        .current_dir(directory)
+        .output();
+    made.is_ok_and(|made| made.status.success())
+}
+
+#[test]
+fn tls_is_spoken_to_a_server_that_proves_its_name_and_to_no_other() {
+    let kept = tempfile::TempDir::new().expect("a directory");
+    if !certificate(kept.path()) {
+        println!("skipped: no openssl here to make a certificate");
+        return;
+    }
+    let Some(cluster) = Cluster::start_with_certificate(kept.path()) else {
+        return;
+    };
+    let roots = kept.path().join("server.crt");
+    let address = |host: &str, roots: &std::path::Path| {
+        format!(
+            "host={host} port={} user=care dbname=postgres sslmode=verify-full sslrootcert={}",
+            cluster.port(),
+            roots.display()
+        )
+    };
+    let store = PostgresStore::open(&address("localhost", &roots), None, 2).expect("opens");
+    let item = put(7, 1, 0, "over TLS");
+    store
+        .commit(commit_of(vec![Change::Item(item)]))
+        .expect("committed");
+    assert_eq!(store.headers_by(PersonId(7), &everything()).len(), 1);
+    store.close();
+    drop(store);
+    let other = PostgresStore::open(&address("127.0.0.1", &roots), None, 2).err();
+    assert!(
+        matches!(other, Some(ConnectError::Unreachable(_))),
+        "another name: {other:?}"
+    );
+    let elsewhere = tempfile::TempDir::new().expect("a directory");
+    assert!(certificate(elsewhere.path()));
+    let unknown = address("localhost", &elsewhere.path().join("server.crt"));
+    let unknown = PostgresStore::open(&unknown, None, 2).err();
+    assert!(
+        matches!(unknown, Some(ConnectError::Unreachable(_))),
+        "not trusted: {unknown:?}"
+    );
+}
+
+#[test]
+fn without_citus_nothing_is_distributed_and_the_error_says_so() {
+    let Some((cluster, store)) = open() else {
+        return;
+    };
+    store.close();
+    drop(store);
+    let refused = distribute::distribute(&cluster.address(), None).err();
+    assert!(
+        matches!(refused, Some(ConnectError::NoCitus)),
+        "{refused:?}"
+    );
+}

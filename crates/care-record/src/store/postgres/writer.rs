@@ -12,8 +12,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio_postgres::Config;
 
+use super::address::Address;
 use super::connection::{self, ConnectError};
 use super::decide::{Batch, Changes, Known, Numbers};
 use super::fault::{Fault, fault, words};
@@ -85,7 +85,7 @@ impl Writer {
     /// Starts the thread on a claimed connection.
     pub fn start(
         runtime: Handle,
-        config: Config,
+        address: Address,
         link: Link,
         joins: Arc<RwLock<Joins>>,
     ) -> Result<Self, ConnectError> {
@@ -93,7 +93,7 @@ impl Writer {
         let signals = Arc::new(Signals::default());
         let mut room = Room {
             runtime,
-            config,
+            address,
             numbers: numbers(&link)?,
             link: Some(link),
             joins,
@@ -176,7 +176,7 @@ fn numbers(link: &Link) -> Result<Numbers, ReadError> {
 /// What the thread owns.
 struct Room {
     runtime: Handle,
-    config: Config,
+    address: Address,
     link: Option<Link>,
     numbers: Numbers,
     joins: Arc<RwLock<Joins>>,
@@ -353,7 +353,7 @@ impl Room {
             return;
         }
         self.link = None;
-        let opened = connection::writing(&self.runtime, &self.config).and_then(|(link, _)| {
+        let opened = connection::writing(&self.runtime, &self.address).and_then(|(link, _)| {
             let joins = connection::load_joins(&link)?;
             Ok((numbers(&link)?, joins, link))
         });

@@ -119,3 +119,119 @@ fn measure() {
         health.database_bytes / health.items
     );
 }
+
+/// Every resource of the samples' Bundles, with its type.
+fn samples() -> Vec<(ResourceType, care_core::fhir::Json)> {
+    use care_core::fhir::{Json, Limits};
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/synthea");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(bytes) = std::fs::read(entry.path()) else {
+            continue;
+        };
+        let Ok(bundle) = Json::parse(&bytes, Limits::default()) else {
+            continue;
+        };
+        for entry in bundle.elements("entry") {
+            let resource = entry.get("resource").cloned().unwrap_or_default();
+            let of = resource
+                .text_at(&["resourceType"])
+                .and_then(ResourceType::from_name);
+            found.extend(of.map(|of| (of, resource)));
+        }
+    }
+    found
+}
+
+/// `… measure_bytes -- --ignored --nocapture`; `COPIES` is how often the samples are taken, 8 if not said.
+#[test]
+#[ignore = "a measurement, not a test"]
+fn measure_bytes() {
+    use crate::store::Change;
+    use crate::store::suite::{at, delivery_of, put};
+    let samples = samples();
+    let copies = std::env::var("COPIES")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let directory = TempDir::new().expect("a directory");
+    let store = open_in(directory.path());
+    let (mut resources, mut sent) = (0_u64, 0_u64);
+    let (mut preparing, mut writing) = (Duration::ZERO, Duration::ZERO);
+    for copy in 0..copies.unwrap_or(8_u64) {
+        for (number, part) in samples.chunks(300).enumerate() {
+            let person = 1 + copy * 1_000 + number as u64;
+            let mut body = Vec::new();
+            let mut changes = Vec::new();
+            for (of, resource) in part {
+                resources += 1;
+                // Fresh ids, as a sender would make them.
+                let text = resource.to_string().replace('-', &format!("{copy:x}"));
+                body.extend_from_slice(text.as_bytes());
+                let item = resources.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let mut put = put(person, item, 0, "");
+                put.resource_type = *of;
+                put.clinical_at =
+                    care_core::fhir::clinical_time(resource).map(|time| time.earliest());
+                put.received_at = at(resources as i64 / 300);
+                put.event_at = put.received_at;
+                let id = format!("{}-{}", PersonId(person), ItemId(item));
+                put.body = text
+                    .replacen("\"id\":\"", &format!("\"id\":\"{id}"), 1)
+                    .into_bytes();
+                changes.push(Change::Item(put));
+            }
+            sent += body.len() as u64;
+            let delivery = delivery_of(&format!("{copy}/{number}"), &body);
+            changes.push(Change::Delivery(delivery));
+            let mut commit = commit_of(changes);
+            commit.entry.items = vec![format!("Bundle/{copy}/{number}")];
+            let start = now();
+            let prepared =
+                prepare::prepare(commit, &store.codec, &store.indexer).expect("prepares");
+            preparing += start.elapsed();
+            let start = now();
+            store.writer.commit(prepared).expect("committed");
+            writing += start.elapsed();
+        }
+        if copy == 0 {
+            crate::jobs::train(&store, 300).expect("trains");
+        }
+    }
+    println!(
+        "{resources} resources of {} bytes each",
+        sent / resources.max(1)
+    );
+    println!(
+        "prepared in {:?} each, written in {:?} each",
+        preparing / resources as u32,
+        writing / resources as u32
+    );
+    store.close();
+    let file = directory.path().join(FILE);
+    let bytes = std::fs::metadata(&file).expect("a file").len();
+    println!("{} bytes on disk each", bytes / resources.max(1));
+    let connection = Connection::open(file).expect("opens");
+    let mut statement = connection
+        .prepare("SELECT name, sum(pgsize), sum(unused) FROM dbstat GROUP BY name ORDER BY 2 DESC LIMIT 14")
+        .expect("dbstat");
+    let mut rows = statement.query([]).expect("rows");
+    while let Ok(Some(row)) = rows.next() {
+        let (name, size, unused): (String, i64, i64) = (
+            row.get(0).expect("name"),
+            row.get(1).expect("size"),
+            row.get(2).expect("unused"),
+        );
+        println!(
+            "{name:24} {:>6} each, {:>3} % unused",
+            size / resources.max(1) as i64,
+            100 * unused / size.max(1)
+        );
+    }
+    let free: i64 = connection
+        .query_row("PRAGMA freelist_count", [], |row| row.get(0))
+        .expect("free");
+    println!(
+        "free pages: {} bytes each",
+        8192 * free as u64 / resources.max(1)
+    );
+}

@@ -43,6 +43,12 @@ pub enum Request {
     Suspend { user: String, because: String },
     /// Gives it back.
     Lift { user: String, because: String },
+    /// The deployment's own search parameters.
+    SearchParameters,
+    /// Adds one: a SearchParameter resource as JSON.
+    AddSearchParameter { definition: String },
+    /// Takes one away, by its address.
+    RemoveSearchParameter { url: String },
 }
 
 /// A question to the rules.
@@ -255,6 +261,24 @@ fn answer(record: &Record, request: &Request, by: &By) -> anyhow::Result<Answer>
                 "{user} may do nothing more, from the next request on."
             )))
         }
+        Request::SearchParameters => search_parameters(record),
+        Request::AddSearchParameter { definition } => {
+            let types = record
+                .search_parameters()
+                .add(definition.as_bytes(), &by.id)?;
+            let names: Vec<&str> = types.iter().map(|of| of.name()).collect();
+            Ok(done(format!(
+                "It is being worked into the index of {}; `search-parameter list` says how far.",
+                names.join(", ")
+            )))
+        }
+        Request::RemoveSearchParameter { url } => {
+            anyhow::ensure!(
+                record.search_parameters().remove(url, &by.id)?,
+                "there is no such search parameter; `search-parameter list` names them"
+            );
+            Ok(done("It can be asked for no more.".to_owned()))
+        }
         Request::Lift { user, because } => {
             staff.lift(user, because, by)?;
             Ok(done(format!(
@@ -262,6 +286,27 @@ fn answer(record: &Record, request: &Request, by: &By) -> anyhow::Result<Answer>
             )))
         }
     }
+}
+
+fn search_parameters(record: &Record) -> anyhow::Result<Answer> {
+    let mut words = Vec::new();
+    let mut value = Vec::new();
+    for one in record.search_parameters().own()? {
+        let state = match one.progress {
+            None => "ready".to_owned(),
+            Some((done, total)) => format!("{done} of {total} items"),
+        };
+        words.push(format!("{:48} {state}", one.url));
+        value.push(json!({ "url": one.url, "ready": one.ready, "state": state }));
+    }
+    if words.is_empty() {
+        words.push("There are none beside those of FHIR R4.".to_owned());
+    }
+    Ok(Answer {
+        words: words.join("\n"),
+        value: value.into(),
+        ok: true,
+    })
 }
 
 fn done(words: String) -> Answer {

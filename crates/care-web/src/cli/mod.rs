@@ -15,6 +15,7 @@ mod opt_out;
 mod opt_out_service;
 mod progress;
 mod release;
+mod search_parameter;
 mod send;
 mod serve;
 mod settings;
@@ -88,6 +89,9 @@ enum Command {
     /// The store's upkeep
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// The deployment's own search parameters
+    #[command(subcommand)]
+    SearchParameter(search_parameter::SearchParameterCommand),
     /// FHIR files
     #[command(subcommand)]
     Fhir(validate::FhirCommand),
@@ -142,6 +146,7 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => audit::run(command),
         Command::Release(command) => release::run(command),
         Command::Store(command) => store::run(command),
+        Command::SearchParameter(command) => search_parameter::run(command),
         Command::Fhir(command) => validate::run(command),
         Command::Config(command) => settings::run(command),
         Command::Content(command) => content::run(&command),

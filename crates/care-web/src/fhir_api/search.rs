@@ -216,7 +216,8 @@ async fn run(state: Shared, who: Asker, mut request: Request) -> Result<Response
         who.may(ResourceType::PATIENT, Interaction::Search)?;
         return by_number(&state, (caller, ask), &request, &base).await;
     }
-    let query = read_query(&request, &base)?;
+    let parameters = state.record.search_parameters().all();
+    let query = read_query(&request, &parameters, &base)?;
     let ask = ask_of(&state, &who, &request, query, &page, &base)?;
     let told: Vec<OutcomeIssue> = ask.query.ignored.iter().map(|name| ignored(name)).collect();
     let (wanted, by) = (ask.clone(), who.clone());
@@ -365,14 +366,14 @@ fn for_what(who: &Asker, request: &Request, shown: &[(String, String)]) -> Strin
     format!("{who}\n{}\n{parameters}", request.path)
 }
 
-fn read_query(request: &Request, base: &str) -> Result<Query, ApiProblem> {
+fn read_query(request: &Request, parameters: &Parameters, base: &str) -> Result<Query, ApiProblem> {
     let pairs = request
         .pairs
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
     let handling = request.prefer.handling;
-    let query = Query::read(request.kind, pairs, Parameters::r4(), base, handling)
-        .map_err(query_problem)?;
+    let query =
+        Query::read(request.kind, pairs, parameters, base, handling).map_err(query_problem)?;
     if query.summary == Some(Summary::Text) && !query.includes.is_empty() {
         return Err(Problem::invalid(
             "_summary=text and includes do not go together",

@@ -378,6 +378,10 @@ pub struct Fhir {
     /// Questionnaires (JSON or XML, or Bundles of them) that validation knows besides R4 and UK Core.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub definitions: Option<PathBuf>,
+    /// A directory of the deployment's own ViewDefinitions, each in a file of its own: `NAME.json` is run
+    /// as `ViewDefinition/NAME/$run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub views: Option<PathBuf>,
 }
 
 /// What follows where a source's FHIR breaks a rule of validation.
@@ -409,6 +413,7 @@ impl Default for Fhir {
             max_body_bytes: 32 << 20,
             page_items: 50,
             definitions: None,
+            views: None,
         }
     }
 }

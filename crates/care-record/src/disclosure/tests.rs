@@ -520,6 +520,30 @@ fn the_api_shows_what_the_pages_show_and_refuses_what_they_refuse() {
         }
     }
     assert_eq!(paged, all.resources, "pages together are the whole");
+    let every = |count: usize, after: Option<String>| {
+        let wanted = crate::EverythingAsk {
+            count,
+            after,
+            ..crate::EverythingAsk::default()
+        };
+        let page = door.fhir_everything(&nurse(), &ask, &patient.id, &wanted);
+        page.expect("everything").into_inner()
+    };
+    assert_eq!(
+        every(100, None).resources,
+        all.resources,
+        "by one operation"
+    );
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = every(2, after);
+        paged.extend(page.resources);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(paged, all.resources, "and page by page");
 
     let elsewhere = FhirAsk {
         only_person: care_core::vocabulary::NhsNumber::parse("9990000026").ok(),

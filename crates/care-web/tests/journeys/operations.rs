@@ -251,7 +251,7 @@ async fn a_source_reads_everything_it_sent_of_a_person_page_by_page_as_it_was_at
     for (path, status) in [
         ("Patient/$everything".to_owned(), 400),
         (format!("Patient/{person}/$everything?_count=-1"), 400),
-        (format!("Patient/{person}/$everything?page=nonsense"), 400),
+        (format!("Patient/{person}/$everything?_page=nonsense"), 400),
         (format!("Patient/{person}/$everything?_type=Nonsense"), 400),
         (format!("Patient/{person}/$everything?nonsense=1"), 400),
         ("Patient/0000000000000/$everything".to_owned(), 404),
@@ -456,6 +456,17 @@ async fn an_export_is_made_fetched_cancelled_and_nobody_elses() {
     assert_eq!(api.call(Method::DELETE, &place, None).await.status, 202);
     assert_eq!(api.get(&place).await.status, 404);
     assert_eq!(api.get(&file).await.status, 404);
+    // Of the members of a Group only
+    let group = json!({ "resourceType": "Group", "id": "g-1", "type": "person", "actual": true,
+        "member": [{ "entity": { "reference": "Patient/w-85" } }] });
+    let members = [patient("w-85", "9990000085", "Harcourt"), group];
+    let kept = api.post("", transaction(&members)).await;
+    assert_eq!(kept.status, 200, "{}", kept.text);
+    let begun = api.get("Group/g-1/$export?_type=Observation").await;
+    assert_eq!(begun.status, 202, "{}", begun.text);
+    let manifest = api.complete(&begun.header("content-location")).await;
+    assert_eq!(api.lines(&manifest["output"]).await.len(), 1, "{manifest}");
+    assert_eq!(api.get("Group/g-2/$export").await.status, 404);
     // Bad requests say how to mend them
     for path in [
         "$export?_outputFormat=text/csv",
@@ -543,6 +554,10 @@ async fn rows_of_a_view_come_in_four_formats() {
         ),
         (
             asked(json!([{ "name": "patient", "valueString": "nobody" }])),
+            404,
+        ),
+        (
+            json!({ "resourceType": "Parameters", "parameter": [{ "name": "viewReference", "valueString": "ViewDefinition/none" }] }),
             404,
         ),
     ] {

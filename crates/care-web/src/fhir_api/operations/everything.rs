@@ -9,6 +9,7 @@ use care_record::{EverythingAsk, FhirResource, OperationPage, Picked};
 
 use super::super::answer::{self, Mode, Prefer, Searchset};
 use super::super::asker::Asker;
+use super::super::page_token::{self, PageToken};
 use super::super::read::{MOST_ITEMS, problem};
 use super::given::Given;
 use super::{base, kinds, picked, unclear};
@@ -16,7 +17,9 @@ use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
 
-const KNOWN: [&str; 6] = ["_since", "_type", "_count", "start", "end", "page"];
+const KNOWN: [&str; 6] = ["_since", "_type", "_count", "start", "end", PAGE];
+/// The token of a page; sealed, so that it can be neither read nor changed.
+const PAGE: &str = "_page";
 
 /// `GET Patient/{id}/$everything`.
 pub async fn by_get(
@@ -73,6 +76,7 @@ async fn give(
     who: Asker,
 ) -> Result<Response, ApiProblem> {
     given.only(&KNOWN, prefer)?;
+    let for_what = super::for_what(&who, &format!("Patient/{id}/$everything"));
     let kinds = kinds(&given.all("_type"))?;
     let base = base(&state);
     let words = picked(&who, kinds.as_deref(), Interaction::Search)?;
@@ -84,11 +88,14 @@ async fn give(
         count: given
             .number("_count")?
             .map_or(MOST_ITEMS, |count| count.clamp(1, MOST_ITEMS)),
-        after: given.one("page").map(str::to_owned),
+        after: given
+            .one(PAGE)
+            .map(|text| opened(&state, text, &for_what))
+            .transpose()?,
     };
     let person = id.clone();
     let (disclosure, holdings) = (state.record.disclosure(), state.record.holdings());
-    let page = crate::blocking(move || match &who {
+    let mut page = crate::blocking(move || match &who {
         Asker::Person { caller, ask, .. } => disclosure
             .fhir_everything(caller, ask, &person, &wanted)
             .map(care_record::Disclosed::into_inner),
@@ -96,6 +103,9 @@ async fn give(
     })
     .await?
     .map_err(problem)?;
+    if let Some(next) = &mut page.next {
+        *next = sealed(&state, next, &for_what)?;
+    }
     let address = format!("{base}/Patient/{id}/$everything");
     Ok(searchset(&base, &address, &given, &page))
 }
@@ -109,17 +119,17 @@ pub(super) fn searchset(
 ) -> Response {
     let link = |token: Option<&str>| {
         let mut pairs = form_urlencoded::Serializer::new(String::new());
-        let asked = given.pairs().iter().filter(|(name, _)| name != "page");
+        let asked = given.pairs().iter().filter(|(name, _)| name != PAGE);
         pairs.extend_pairs(asked);
         if let Some(token) = token {
-            pairs.append_pair("page", token);
+            pairs.append_pair(PAGE, token);
         }
         match pairs.finish() {
             none if none.is_empty() => address.to_owned(),
             asked => format!("{address}?{asked}"),
         }
     };
-    let mut links = vec![("self", link(given.one("page")))];
+    let mut links = vec![("self", link(given.one(PAGE)))];
     if let Some(next) = &page.next {
         links.push(("next", link(Some(next))));
     }
@@ -133,4 +143,18 @@ pub(super) fn searchset(
         .iter()
         .map(|one: &FhirResource| (Mode::Match, one));
     answer::fhir_json(set.write(base, matches))
+}
+
+fn sealed(state: &Shared, place: &str, for_what: &str) -> Result<String, ApiProblem> {
+    let token = PageToken {
+        hidden: vec![(PAGE.to_owned(), place.to_owned())],
+        ..PageToken::default()
+    };
+    page_token::seal(state, &token, for_what)
+}
+
+fn opened(state: &Shared, text: &str, for_what: &str) -> Result<String, ApiProblem> {
+    let token = page_token::open(state, text, for_what)?;
+    let place = token.hidden.into_iter().find(|(name, _)| name == PAGE);
+    Ok(place.map(|(_, place)| place).unwrap_or_default())
 }

@@ -12,7 +12,7 @@ mod run;
 mod summary;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use care_core::fhir::ResourceType;
 use care_record::PickedWords;
 
@@ -136,10 +136,7 @@ pub fn router() -> Router<Shared> {
             &r4("Patient/$summary"),
             get(summary::in_an_address).post(summary::by_identifier),
         )
-        .route(
-            &r4("Patient/$match"),
-            axum::routing::post(matching::matching),
-        )
+        .route(&r4("Patient/$match"), post(matching::matching))
         .route(
             &r4("Observation/$lastn"),
             get(last::by_get).post(last::by_post),
@@ -151,10 +148,10 @@ pub fn router() -> Router<Shared> {
             get(compared::of_version),
         )
         .route(&r4("$diff"), get(compared::of_two))
-        .route(&r4("ViewDefinition/$run"), axum::routing::post(run::run))
+        .route(&r4("ViewDefinition/$run"), post(run::of_type))
         .route(
-            &r4("ViewDefinition/$viewdefinition-run"),
-            axum::routing::post(run::run),
+            &r4("ViewDefinition/{name}/$run"),
+            get(run::by_get).post(run::by_post),
         )
         .route(
             &r4("$export"),
@@ -173,6 +170,18 @@ pub fn router() -> Router<Shared> {
             get(export::status).delete(export::cancel),
         )
         .route(&r4("$export-file/{job}/{name}"), get(export::file))
+}
+
+/// Whom and what the token of a page is for.
+fn for_what(who: &Asker, address: &str) -> String {
+    match who {
+        Asker::Person { caller, .. } => {
+            format!("{}\n{}\n{address}", caller.user.id, caller.session)
+        }
+        Asker::Source { caller, .. } => {
+            format!("{}\n{}\n{address}", caller.client, caller.source)
+        }
+    }
 }
 
 /// The FHIR base, without a slash at the end.

@@ -2,27 +2,26 @@
 //! over resources in the request. Source: SQL on FHIR v2.0.0, $run.
 
 use axum::body::{Body, Bytes};
-use axum::extract::{RawQuery, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use care_core::fhir::views::View;
 use care_core::fhir::{Json, Limits};
 use care_record::{
     EverythingAsk, ExportError, FhirResource, Picked, RowsAsk, RowsError, RowsFile, RowsForm,
-    RowsOf, VersionAsk,
+    RowsOf,
 };
 
 use super::super::answer::Prefer;
 use super::super::asker::Asker;
 use super::super::read::problem;
-use super::compared::read;
 use super::given::Given;
 use super::{base, export, picked, unclear};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
 
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 9] = [
     "viewResource",
     "viewReference",
     "resource",
@@ -32,15 +31,14 @@ const KNOWN: [&str; 10] = [
     "_limit",
     "_format",
     "header",
-    "source",
 ];
 /// Rows one answer may have.
 const MOST_ROWS: usize = 1_000_000;
 /// One person's items of a type.
 const MOST_OF_A_PERSON: usize = 100_000;
 
-/// `POST ViewDefinition/$run`.
-pub async fn run(
+/// `POST ViewDefinition/$run`: a view in the request.
+pub async fn of_type(
     State(state): State<Shared>,
     RawQuery(query): RawQuery,
     prefer: Prefer,
@@ -49,8 +47,46 @@ pub async fn run(
     body: Bytes,
 ) -> Result<Response, ApiProblem> {
     let given = Given::of_body(query.as_deref(), &headers, &body)?;
+    run(state, None, given, prefer, who, headers).await
+}
+
+/// `POST ViewDefinition/{name}/$run`: one of the deployment's own.
+pub async fn by_post(
+    State(state): State<Shared>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    prefer: Prefer,
+    who: Asker,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiProblem> {
+    let given = Given::of_body(query.as_deref(), &headers, &body)?;
+    run(state, Some(name), given, prefer, who, headers).await
+}
+
+/// `GET ViewDefinition/{name}/$run`.
+pub async fn by_get(
+    State(state): State<Shared>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    prefer: Prefer,
+    who: Asker,
+    headers: HeaderMap,
+) -> Result<Response, ApiProblem> {
+    let given = Given::of_query(query.as_deref());
+    run(state, Some(name), given, prefer, who, headers).await
+}
+
+async fn run(
+    state: Shared,
+    named: Option<String>,
+    given: Given,
+    prefer: Prefer,
+    who: Asker,
+    headers: HeaderMap,
+) -> Result<Response, ApiProblem> {
     given.only(&KNOWN, prefer)?;
-    let definition = view_of(&state, &who, &given).await?;
+    let definition = view_of(&state, named.as_deref(), &given).await?;
     let wanted = RowsAsk {
         form: form(&given, &headers)?,
         limit: Some(given.number("_limit")?.unwrap_or(MOST_ROWS).min(MOST_ROWS)),
@@ -145,50 +181,49 @@ fn at_hand(resource: &Json) -> FhirResource {
     }
 }
 
-/// The definition: in the request, or in a Binary or Library that the asker may read.
-async fn view_of(state: &Shared, who: &Asker, given: &Given) -> Result<View, ApiProblem> {
+/// The definition: in the request, or one of the deployment's own by its name.
+async fn view_of(state: &Shared, named: Option<&str>, given: &Given) -> Result<View, ApiProblem> {
     let wrong = |error: care_core::fhir::views::ViewError| {
         let problem = Problem::invalid("The view cannot be used", format!("{error}."));
         ApiProblem(problem.at_parameter("viewResource"))
     };
+    let reference = given.one("viewReference");
+    let own = reference.map(|text| text.strip_prefix("ViewDefinition/").unwrap_or(text));
+    if let Some(name) = named.or(own) {
+        let text = own_view(state, name).await.ok_or_else(no_such_view)?;
+        let definition = Json::parse(&text, Limits::default()).map_err(Problem::unavailable)?;
+        return View::read(&definition).map_err(wrong);
+    }
     if let [definition] = given.resources("viewResource").as_slice() {
         return View::read(definition).map_err(wrong);
     }
-    // A ViewDefinition alone as the body.
-    let alone = given.resources("resource");
-    if let [one] = alone.as_slice()
-        && one.text_at(&["resourceType"]) == Some("ViewDefinition")
-    {
-        return View::read(one).map_err(wrong);
+    let problem = Problem::invalid(
+        "$run needs one view",
+        "Send the ViewDefinition in viewResource, or name one of the deployment's in viewReference.",
+    );
+    Err(ApiProblem(problem.at_parameter("viewResource")))
+}
+
+fn no_such_view() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not-found",
+        "There is no view of this name",
+        "The operator keeps views in the directory fhir.views names; or send the view itself in viewResource.",
+    )
+    .at_parameter("viewReference")
+}
+
+/// The file of a view the deployment holds. A name is letters, digits, dashes and underscores.
+async fn own_view(state: &Shared, name: &str) -> Option<Vec<u8>> {
+    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(is_sound) {
+        return None;
     }
-    let needs = || {
-        let problem = Problem::invalid(
-            "$run needs one view",
-            "Send the ViewDefinition in viewResource, or name a Binary or Library that holds its JSON in viewReference.",
-        );
-        ApiProblem(problem.at_parameter("viewResource"))
-    };
-    let reference = given.one("viewReference").ok_or_else(needs)?;
-    let (name, id) = reference.split_once('/').ok_or_else(needs)?;
-    if !matches!(name, "Binary" | "Library") {
-        return Err(needs());
-    }
-    let wanted = VersionAsk {
-        kind: super::kind(name)?,
-        id: id.to_owned(),
-        version: None,
-    };
-    let holder = read(state, who, wanted).await?;
-    let holder = Json::parse(&holder.body, Limits::default()).map_err(Problem::unavailable)?;
-    let data = holder
-        .text_at(&["data"])
-        .or_else(|| holder.text_at(&["content", "data"]));
-    let bytes = data.and_then(|data| {
-        use base64::Engine;
-        base64::engine::general_purpose::STANDARD.decode(data).ok()
-    });
-    let definition = bytes.and_then(|bytes| Json::parse(&bytes, Limits::default()).ok());
-    View::read(&definition.ok_or_else(needs)?).map_err(wrong)
+    let directory = state.config.fhir.views.as_ref()?;
+    tokio::fs::read(directory.join(format!("{name}.json")))
+        .await
+        .ok()
 }
 
 /// How rows are wanted: by `_format`, else by Accept, else as NDJSON.

@@ -46,7 +46,8 @@ pub async fn show(
 }
 
 fn statement(state: &AppState) -> String {
-    let parameters = Parameters::r4();
+    let all = state.record.search_parameters().all();
+    let parameters = &*all;
     let stamp: usize = ResourceType::all()
         .map(|kind| parameters.of(kind).count())
         .sum();

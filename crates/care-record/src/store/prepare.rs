@@ -184,12 +184,17 @@ pub(super) fn prepare(
             Change::Keep { .. } | Change::KeepOnce { .. } | Change::OpenCase(_)
         )
     });
-    let changes = commit
-        .changes
-        .into_iter()
-        .flat_map(marked)
-        .map(|change| prepare_change(change, codec, indexer))
-        .collect::<Result<_, _>>()?;
+    let mut items = prepare_items(&commit.changes, codec, indexer)?.into_iter();
+    let mut changes = Vec::with_capacity(commit.changes.len());
+    for change in commit.changes.into_iter().flat_map(marked) {
+        changes.push(match change {
+            Change::Item(put) => PreparedChange::Item(match items.next() {
+                Some(ready) => ready,
+                None => prepare_item(&put, codec, indexer)?,
+            }),
+            other => prepare_change(other, codec)?,
+        });
+    }
     let entries = std::iter::once(&commit.entry)
         .chain(&commit.more_entries)
         .map(|entry| prepare_entry(entry, codec))
@@ -198,6 +203,45 @@ pub(super) fn prepare(
         changes,
         entries,
         only_audit,
+    })
+}
+
+/// From this many on, items are made ready on several threads: a Bundle of hundreds would keep its one
+/// client waiting for one core.
+const WORTH_SHARING: usize = 64;
+/// Threads at most.
+const THREADS: usize = 4;
+
+/// The items of a commit in order, made ready.
+fn prepare_items(
+    changes: &[Change],
+    codec: &Codec,
+    indexer: &Indexer,
+) -> Result<Vec<PreparedItem>, StoreError> {
+    let puts = changes.iter().filter_map(|change| match change {
+        Change::Item(put) => Some(put),
+        _ => None,
+    });
+    let puts: Vec<&PutItem> = puts.collect();
+    let each = |puts: &[&PutItem]| -> Result<Vec<PreparedItem>, StoreError> {
+        puts.iter()
+            .map(|put| prepare_item(put, codec, indexer))
+            .collect()
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS));
+    if puts.len() < WORTH_SHARING || threads == 1 {
+        return each(&puts);
+    }
+    let mut parts = puts.chunks(puts.len().div_ceil(threads));
+    let own = parts.next().unwrap_or_default();
+    std::thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || each(part))).collect();
+        let mut ready = each(own)?;
+        for other in others {
+            let part = other.join();
+            ready.extend(part.map_err(|_| StoreError::Engine("a thread ended early".into()))??);
+        }
+        Ok(ready)
     })
 }
 
@@ -212,14 +256,13 @@ fn prepare_entry(entry: &Entry, codec: &Codec) -> Result<PreparedEntry, StoreErr
     })
 }
 
-fn prepare_change(
-    change: Change,
-    codec: &Codec,
-    indexer: &Indexer,
-) -> Result<PreparedChange, StoreError> {
+/// Every change but an item's, which is made ready by itself.
+fn prepare_change(change: Change, codec: &Codec) -> Result<PreparedChange, StoreError> {
     Ok(match change {
         Change::Delivery(delivery) => PreparedChange::Delivery(prepare_delivery(delivery, codec)),
-        Change::Item(put) => PreparedChange::Item(prepare_item(&put, codec, indexer)?),
+        Change::Item(_) => {
+            return Err(StoreError::Engine("an item is made ready by itself".into()));
+        }
         Change::NewPerson { person } => PreparedChange::NewPerson {
             person: part(person)?,
         },

@@ -16,6 +16,8 @@ use super::{After, Cursor, Held, Scope, SearchAsk, SearchError, id_of, named_per
 
 /// How many matches can be put in an order that no index has.
 pub(super) const MOST_SORTED: usize = 10_000;
+/// Bodies of one type of a person that are read at once.
+const MOST_AT_ONCE: usize = 2_000;
 /// Bodies looked into in one go.
 const AT_ONCE: usize = 128;
 
@@ -327,7 +329,20 @@ fn in_range(
     let before = ask.cursor.as_ref();
     // A page after the first shows what held then; so does a first page that is asked for again.
     let then = before.map(|cursor| cursor.moment);
-    let (candidates, moment) = looking.scope.range(person, &kinds, then)?;
+    let is_decided = conditions
+        .iter()
+        .all(|one| one.is_decided() && !one.criteria.iter().any(is_id));
+    let is_plain = is_decided && ask.query.sort.is_empty();
+    // Where every body is needed, they are read at once.
+    let most = if is_plain { ask.count } else { MOST_AT_ONCE };
+    let short = match (then, &kinds[..]) {
+        (None, [one]) if ask.count > 0 => looking.scope.short_range(person, *one, most)?,
+        _ => None,
+    };
+    let (candidates, moment) = match short {
+        Some(found) => found,
+        None => looking.scope.range(person, &kinds, then)?,
+    };
     let asked_of = |kind: ResourceType| conditions.iter().find(|one| one.kind == kind);
     let mut wanted = Vec::with_capacity(candidates.len());
     for one in candidates {
@@ -345,11 +360,8 @@ fn in_range(
             wanted.push(one);
         }
     }
-    let is_decided = conditions
-        .iter()
-        .all(|one| one.is_decided() && !one.criteria.iter().any(is_id));
     let mut page = Paging::new(ask, person, moment);
-    if is_decided && ask.query.sort.is_empty() {
+    if is_plain {
         page.total = Some(wanted.len() as u64);
         let rest = wanted.into_iter().filter(|one| page.is_after(one));
         let mut rest: Vec<Candidate> = rest.take(ask.count + 1).collect();

@@ -130,16 +130,44 @@ impl<'a> Scope<'a> {
                 found.push(Candidate::of(self.held(was)?));
             }
         }
+        self.put_in_order(&mut found, wants);
+        Ok((found, at))
+    }
+
+    /// A person's things of one type with their bytes, in one read; none where there are more than `most`.
+    pub fn short_range(
+        &self,
+        person: PersonId,
+        kind: ResourceType,
+        most: usize,
+    ) -> Result<Option<(Vec<Candidate>, u64)>, StoreError> {
+        if kind == ResourceType::PATIENT && self.person().is_some() {
+            return self.range(person, &[kind], None).map(Some);
+        }
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let Some(bodies) = self.store.bodies_in(person, self.view, kind, most)? else {
+            return Ok(None);
+        };
+        let moment = bodies.iter().map(|one| one.header.moment).max();
+        let mut found = Vec::with_capacity(bodies.len() + 1);
+        for stored in bodies {
+            found.push(Candidate::of(self.held(stored)?));
+        }
+        self.put_in_order(&mut found, |one| one == kind);
+        Ok(Some((found, moment.unwrap_or(0))))
+    }
+
+    /// Adds what is put together on the way out, and puts a range in order.
+    fn put_in_order(&self, found: &mut Vec<Candidate>, wants: impl Fn(ResourceType) -> bool) {
         match &self.reader {
             Reader::Person { composed, .. } => {
                 let composed = composed.iter().filter(|one| wants(one.kind)).cloned();
                 found.extend(composed.map(Candidate::of));
             }
-            Reader::Source => self.only_newest_patient(&mut found),
+            Reader::Source => self.only_newest_patient(found),
         }
         // What is put together stands first of its type.
         found.sort_by_key(|one| (one.kind.number(), one.header.is_some(), one.item.0));
-        Ok((found, at))
     }
 
     /// A source may have sent several Patients that are one person: the newest is the person's.
@@ -258,7 +286,11 @@ impl<'a> Scope<'a> {
 
     /// A source's own Patient of a person: the newest.
     pub fn own_patient(&self, person: PersonId) -> Result<Option<Held>, SearchError> {
-        let (candidates, _) = self.range(person, &[ResourceType::PATIENT], None)?;
+        let kind = ResourceType::PATIENT;
+        let (candidates, _) = match self.short_range(person, kind, AT_ONCE)? {
+            Some(found) => found,
+            None => self.range(person, &[kind], None)?,
+        };
         Ok(self.fill(person, candidates.into_iter())?.pop())
     }
 

@@ -70,6 +70,16 @@ pub(crate) trait Store: Send + Sync {
         wanted: &[(ResourceType, ItemId)],
     ) -> Result<Vec<StoredBody>, StoreError>;
 
+    /// The bodies of a person's items of one type, where the view permits them, in one range read; `None`
+    /// where there are more than `most`.
+    fn bodies_in(
+        &self,
+        person: PersonId,
+        view: &View,
+        resource_type: ResourceType,
+        most: u32,
+    ) -> Result<Option<Vec<StoredBody>>, StoreError>;
+
     /// The bodies of items of anybody (`None`: of nobody), where the view permits them; in the order
     /// asked, absent and deleted ones left out. For the pages of a source.
     fn bodies_of(

@@ -219,6 +219,18 @@ impl Store for PostgresStore {
         self.read(|link| read_items::headers_of(link, &parts, &filter, resource_type))
     }
 
+    fn bodies_in(
+        &self,
+        person: PersonId,
+        view: &View,
+        resource_type: ResourceType,
+        most: u32,
+    ) -> Result<Option<Vec<StoredBody>>, StoreError> {
+        let (parts, filter) = (self.parts(person), Filter::from(view));
+        let asked = (resource_type, most);
+        self.read(|link| read_items::bodies_in(link, &self.codec, &parts, &filter, asked))
+    }
+
     fn bodies(
         &self,
         person: PersonId,

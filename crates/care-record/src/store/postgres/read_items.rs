@@ -67,6 +67,33 @@ pub(super) fn headers_of(
     Ok(headers)
 }
 
+/// The bodies of one type, unless there are more than `most`.
+pub(super) fn bodies_in(
+    link: &Link,
+    codec: &Codec,
+    parts: &[i64],
+    filter: &Filter,
+    (resource_type, most): (ResourceType, u32),
+) -> Read<Option<Vec<StoredBody>>> {
+    let rows = link.query(
+        sql::BODIES_IN,
+        &[
+            &parts,
+            &filter.categories,
+            &filter.sensitivities,
+            &filter.hide_gp_sourced,
+            &filter.sources,
+            &i32::from(resource_type.number()),
+            &(i64::from(most) + 1),
+        ],
+    )?;
+    if rows.len() > most as usize {
+        return Ok(None);
+    }
+    let found = rows.iter().map(|row| stored_body(row, codec));
+    Ok(Some(found.collect::<Result<_, StoreError>>()?))
+}
+
 pub(super) fn bodies(
     link: &Link,
     codec: &Codec,

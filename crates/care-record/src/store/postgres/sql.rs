@@ -208,6 +208,10 @@ statements! {
         "SELECT ", item_columns!(), " FROM item AS i WHERE i.person = ANY($1::bigint[]) AND ",
         permitted!("i"), alive!("i"), " AND i.kind = $6::integer"
     );
+    BODIES_IN = concat!(
+        "SELECT ", item_columns!(), ", i.body FROM item AS i WHERE i.person = ANY($1::bigint[]) AND ",
+        permitted!("i"), alive!("i"), " AND i.kind = $6::integer LIMIT $7::bigint"
+    );
     BODIES = concat!(
         "SELECT ", item_columns!(), ", i.body, w.place FROM \
          unnest($6::integer[], $7::bigint[]) WITH ORDINALITY AS w (kind, item, place) \

@@ -220,6 +220,19 @@ impl Store for SqliteStore {
         self.on_records(|c| read_items::headers_of(c, person, &Filter::from(view), resource_type))
     }
 
+    fn bodies_in(
+        &self,
+        person: PersonId,
+        view: &View,
+        resource_type: ResourceType,
+        most: u32,
+    ) -> Result<Option<Vec<StoredBody>>, StoreError> {
+        let filter = Filter::from(view);
+        self.on_records(|c| {
+            read_items::bodies_in(c, &self.codec, person, &filter, (resource_type, most))
+        })
+    }
+
     fn bodies(
         &self,
         person: PersonId,

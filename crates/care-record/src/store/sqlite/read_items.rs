@@ -137,6 +137,42 @@ pub(super) fn headers_of(
     )
 }
 
+/// The bodies of one type, unless there are more than `most`.
+pub(super) fn bodies_in(
+    connection: &Connection,
+    codec: &Codec,
+    person: PersonId,
+    filter: &Filter,
+    (resource_type, most): (ResourceType, u32),
+) -> Result<Option<Vec<StoredBody>>, StoreError> {
+    let Some(person) = readable(person) else {
+        return Ok(Some(Vec::new()));
+    };
+    let found = collect(
+        connection,
+        concat!(
+            parts!(),
+            "SELECT ",
+            item_columns!(),
+            ", i.body FROM part CROSS JOIN item AS i ON i.person = part.person AND i.kind = ?6 WHERE ",
+            permitted!("i"),
+            alive!("i"),
+            " LIMIT ?7"
+        ),
+        params![
+            person,
+            filter.categories,
+            filter.sensitivities,
+            filter.hide_gp_sourced,
+            filter.sources,
+            resource_type.number(),
+            i64::from(most) + 1
+        ],
+        |row| stored_body(row, codec),
+    )?;
+    Ok((found.len() <= most as usize).then_some(found))
+}
+
 pub(super) fn bodies(
     connection: &Connection,
     codec: &Codec,

@@ -126,7 +126,7 @@ fn ours(arguments: &Arguments, directory: &Path) -> anyhow::Result<Figures> {
     let server = match &arguments.postgres {
         None => Server::start(&arguments.binary, &data, ports)?,
         Some(url) => {
-            Server::start_with(&arguments.binary, &data, ports, &["--store", url.as_str()])?
+            Server::start_with(&arguments.binary, &data, ports, &["--postgres", url.as_str()])?
         }
     };
     let token = Command::new(&arguments.binary)

@@ -60,6 +60,9 @@ pub struct DemoArgs {
     /// Port of the national opt-out service [default: ten above --port, or a free one]
     #[arg(long, value_name = "PORT")]
     opt_out_port: Option<u16>,
+    /// Keep the record in this PostgreSQL database, which must be empty at the first start
+    #[arg(long, value_name = "CONNECTION")]
+    postgres: Option<String>,
     /// Do not stop those who guess: for load tests, and to see the tests of the throttles fail
     #[arg(long, hide = true)]
     unthrottled: bool,
@@ -83,6 +86,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         )
     })?;
     let mut config = demo_config::of(&args.data, args.port, args.mllp_port)?;
+    config.record.postgres.clone_from(&args.postgres);
     let opt_out_port = opt_out_port(&args)?;
     demo_config::with_opt_out_service(&mut config, &args.data, opt_out_port);
     config.unthrottled = args.unthrottled;

@@ -69,7 +69,7 @@ pub fn import(
     std::thread::scope(|scope| {
         for _ in 0..clients {
             scope.spawn(|| {
-                let mut send = || -> anyhow::Result<()> {
+                let send = || -> anyhow::Result<()> {
                     let mut connection = Connection::open(target)?;
                     while let Some(bundle) = bundles.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let started = Instant::now();

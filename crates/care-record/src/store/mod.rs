@@ -13,6 +13,7 @@ mod index;
 mod load;
 mod meta;
 mod model;
+mod pending;
 pub(crate) mod postgres;
 mod prepare;
 mod row;
@@ -25,6 +26,7 @@ pub(crate) use body::{Codec, DELIVERY_KIND, ENTRY_KIND};
 pub(crate) use cases::*;
 pub(crate) use index::{Found, IndexWork, OwnParameter, Spot, SpotOrder};
 pub(crate) use model::*;
+pub(crate) use pending::Pending;
 pub use upkeep::CheckReport;
 pub(crate) use upkeep::{KeptCheckpoint, Samples, Upkeep};
 
@@ -43,6 +45,18 @@ pub(crate) trait Store: Send + Sync {
     /// that holds them. Waiting commits of other threads share that fsync (group commit). When a
     /// precondition of one commit fails, that commit alone is undone.
     fn commit(&self, commit: Commit) -> Result<Committed, StoreError>;
+
+    /// Hands a commit in and gives what to wait for. An engine whose commits wait on a connection makes
+    /// it here and now.
+    fn submit(&self, commit: Commit) -> Pending {
+        Pending::ready(self.commit(commit))
+    }
+
+    /// Whether a read of one item takes about as long as a system call, so that a task may do it itself,
+    /// and [`Store::submit`] returns at once.
+    fn is_quick(&self) -> bool {
+        false
+    }
 
     /// Headers of what the view permits, for one person: one range read.
     fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError>;

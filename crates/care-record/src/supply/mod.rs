@@ -61,6 +61,36 @@ impl Supply {
         kind: ResourceType,
         id: &str,
     ) -> Result<Disclosed<FhirResource>, FhirError> {
+        let (entries, shown) = self.looked_up(caller, kind, id)?;
+        let written = self.hand_over(entries, ())?;
+        Ok(Disclosed::after(written.entry(), shown?))
+    }
+
+    /// The same for a task, which need not hold a thread while the entry becomes durable. Only where
+    /// [`Supply::is_quick`] says so.
+    pub async fn read_soon(
+        &self,
+        caller: &SupplyCaller,
+        kind: ResourceType,
+        id: &str,
+    ) -> Result<Disclosed<FhirResource>, FhirError> {
+        let (entries, shown) = self.looked_up(caller, kind, id)?;
+        let committed = self.inner.store.submit(commit_of(entries)?).await?;
+        Ok(Disclosed::after(committed.entry, shown?))
+    }
+
+    /// Whether reading one thing takes about as long as a system call.
+    pub fn is_quick(&self) -> bool {
+        self.inner.store.is_quick()
+    }
+
+    /// What is to be written down of a read, and what it gives.
+    fn looked_up(
+        &self,
+        caller: &SupplyCaller,
+        kind: ResourceType,
+        id: &str,
+    ) -> Result<(Vec<Entry>, Result<FhirResource, FhirError>), FhirError> {
         let view = caller.view()?;
         let scope = Scope::new(&*self.inner.store, &view, Reader::Source);
         let page = format!("GET {kind}");
@@ -68,21 +98,21 @@ impl Supply {
             Some(found) => Some(found),
             None => self.by_own_key(caller, &scope, kind, id)?,
         };
-        let is_gone = |held: &Held| held.header.as_ref().is_some_and(|one| one.deleted);
-        match found {
-            Some(held) if is_gone(&held) => {
-                self.note(caller, &page, held.owner, "deleted")?;
-                Err(FhirError::Gone)
+        let nothing = |person: Option<PersonId>, detail: &str| {
+            let mut entry = self.entry(caller, &page, person);
+            entry.detail = detail.to_owned();
+            vec![entry]
+        };
+        Ok(match found {
+            Some(held) if held.header.as_ref().is_some_and(|one| one.deleted) => {
+                (nothing(held.owner, "deleted"), Err(FhirError::Gone))
             }
             Some(held) => {
                 let entries = self.entries(caller, &page, std::iter::once(&held));
-                self.hand_over(entries, held.into_resource())
+                (entries, Ok(held.into_resource()))
             }
-            None => {
-                self.note(caller, &page, None, "none found")?;
-                Err(FhirError::not_there())
-            }
-        }
+            None => (nothing(None, "none found"), Err(FhirError::not_there())),
+        })
     }
 
     fn by_our_id(
@@ -194,19 +224,6 @@ impl Supply {
         entry
     }
 
-    /// An entry that says that nothing was shown.
-    fn note(
-        &self,
-        caller: &SupplyCaller,
-        page: &str,
-        person: Option<PersonId>,
-        detail: &str,
-    ) -> Result<(), FhirError> {
-        let mut entry = self.entry(caller, page, person);
-        entry.detail = detail.to_owned();
-        self.hand_over(vec![entry], ()).map(|_| ())
-    }
-
     /// Makes the entries durable, all in one commit, and then hands the value out.
     ///
     /// Errors: there are no entries, and so nothing may leave.
@@ -215,15 +232,22 @@ impl Supply {
         entries: Vec<Entry>,
         value: T,
     ) -> Result<Disclosed<T>, FhirError> {
-        let mut entries = entries.into_iter();
-        let Some(entry) = entries.next() else {
-            return Err(FhirError::from(StoreError::Closed));
-        };
-        let committed = self.inner.store.commit(Commit {
-            changes: Vec::new(),
-            entry,
-            more_entries: entries.collect(),
-        })?;
+        let committed = self.inner.store.commit(commit_of(entries)?)?;
         Ok(Disclosed::after(committed.entry, value))
     }
+}
+
+/// One commit of all these entries.
+///
+/// Errors: there are none, and so nothing may leave.
+fn commit_of(entries: Vec<Entry>) -> Result<Commit, FhirError> {
+    let mut entries = entries.into_iter();
+    let entry = entries
+        .next()
+        .ok_or_else(|| FhirError::from(StoreError::Closed))?;
+    Ok(Commit {
+        changes: Vec::new(),
+        entry,
+        more_entries: entries.collect(),
+    })
 }

@@ -42,7 +42,11 @@ pub async fn read(
         }
         Asker::Source { caller, .. } => {
             let supply = state.record.supply();
-            let found = crate::blocking(move || supply.read(&caller, kind, &id)).await?;
+            let found = if supply.is_quick() {
+                supply.read_soon(&caller, kind, &id).await
+            } else {
+                crate::blocking(move || supply.read(&caller, kind, &id)).await?
+            };
             Ok(answer::resource(found.map_err(fhir_problem)?.into_inner()))
         }
     }

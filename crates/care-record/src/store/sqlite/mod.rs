@@ -43,6 +43,7 @@ use super::body::Codec;
 use super::filter::Filter;
 use super::index::Indexer;
 use super::prepare;
+use super::Pending;
 use super::{
     CaseEventRow, CaseQuery, CaseRow, CaseTally, ChangesAsked, Commit, Committed, DeliveryRow,
     DetailsQuery, Found, IdentifierRow, PersonRow, SealedRow, SourceActivity, Spot, SpotOrder,
@@ -78,7 +79,7 @@ pub(crate) struct SqliteStore {
     indexer: Arc<Indexer>,
     writer: Writer,
     /// For a person's items.
-    records: Readers,
+    records: Arc<Readers>,
     /// For everything else.
     rows: Readers,
 }
@@ -97,9 +98,11 @@ impl SqliteStore {
         let indexer = Arc::new(Indexer::default());
         indexer.take(&reindex::own_parameters(&connection)?);
         let reserve = Reserve::new(directory.join(RESERVE), tuning.reserve_bytes);
+        let records = Readers::new(path.clone(), tuning.readers, Reads::Records);
+        let records = Arc::new(records);
         Ok(Self {
-            writer: Writer::start(path.clone(), connection, reserve)?,
-            records: Readers::new(path.clone(), tuning.readers, Reads::Records),
+            writer: Writer::start(path.clone(), connection, reserve, records.clone())?,
+            records,
             rows: Readers::new(path.clone(), tuning.readers, Reads::Rows),
             path,
             codec,
@@ -161,8 +164,18 @@ pub(crate) fn load_dictionaries(connection: &Connection, codec: &Codec) -> Resul
 
 impl Store for SqliteStore {
     fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        self.writer
-            .commit(prepare::prepare(commit, &self.codec, &self.indexer)?)
+        self.submit(commit).wait()
+    }
+
+    fn submit(&self, commit: Commit) -> Pending {
+        match prepare::prepare(commit, &self.codec, &self.indexer) {
+            Ok(prepared) => self.writer.submit(prepared),
+            Err(cause) => Pending::ready(Err(cause)),
+        }
+    }
+
+    fn is_quick(&self) -> bool {
+        true
     }
 
     fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {

@@ -17,7 +17,9 @@ use super::apply::{Progress, Refusal, apply, settle};
 use super::connection;
 use super::fault::{Fault, fault};
 use super::prepare::Prepared;
+use super::readers::Readers;
 use super::reserve::Reserve;
+use crate::store::pending::{Pending, Reply, pending};
 use crate::store::{Committed, StoreError};
 
 /// Commits that share one fsync at most.
@@ -33,7 +35,7 @@ const CHECKPOINT_PAGES: i64 = 8192;
 pub(super) type Answer<T> = Result<T, StoreError>;
 
 pub(super) enum Message {
-    Commit(Box<Prepared>, SyncSender<Answer<Committed>>),
+    Commit(Box<Prepared>, Reply),
     /// Work on the writing connection, outside any batch.
     Task(Box<dyn FnOnce(&mut Connection) + Send>),
     Close,
@@ -44,7 +46,7 @@ type Failed = (Fault, String);
 
 struct Job {
     prepared: Box<Prepared>,
-    reply: SyncSender<Answer<Committed>>,
+    reply: Reply,
 }
 
 /// What others may know of the writer.
@@ -80,12 +82,18 @@ impl Signals {
 pub(super) struct Writer {
     sender: SyncSender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    records: Arc<Readers>,
     pub signals: Arc<Signals>,
 }
 
 impl Writer {
     /// Starts the thread on an open connection.
-    pub fn start(path: PathBuf, connection: Connection, reserve: Reserve) -> Answer<Self> {
+    pub fn start(
+        path: PathBuf,
+        connection: Connection,
+        reserve: Reserve,
+        records: Arc<Readers>,
+    ) -> Answer<Self> {
         let (sender, receiver) = sync_channel(4 * BATCH);
         let signals = Arc::new(Signals::default());
         let (next_entry, next_spot) = numbers(&connection).map_err(super::fault::reading)?;
@@ -93,6 +101,7 @@ impl Writer {
             path,
             connection,
             reserve,
+            records: records.clone(),
             signals: signals.clone(),
             progress: Progress {
                 next_entry,
@@ -111,17 +120,17 @@ impl Writer {
         Ok(Self {
             sender,
             thread: Mutex::new(Some(thread)),
+            records,
             signals,
         })
     }
 
-    /// Hands in a commit and waits for its answer.
-    pub fn commit(&self, prepared: Prepared) -> Answer<Committed> {
-        let (reply, answer) = sync_channel(1);
-        self.sender
-            .send(Message::Commit(Box::new(prepared), reply))
-            .map_err(|_| StoreError::Closed)?;
-        answer.recv().map_err(|_| StoreError::Closed)?
+    /// Hands in a commit.
+    pub fn submit(&self, prepared: Prepared) -> Pending {
+        let (reply, pending) = pending();
+        // A message that cannot be sent drops its reply, which answers that the store is closed.
+        let _ = self.sender.send(Message::Commit(Box::new(prepared), reply));
+        pending
     }
 
     /// Runs work on the writing connection, between batches, and waits for its result.
@@ -130,9 +139,13 @@ impl Writer {
         work: impl FnOnce(&mut Connection) -> Answer<T> + Send + 'static,
     ) -> Answer<T> {
         let (reply, answer) = sync_channel(1);
+        let records = self.records.clone();
         let task = Box::new(move |connection: &mut Connection| {
+            records.let_go();
+            let done = work(connection);
+            records.changed();
             // Nobody waiting any more is no error.
-            let _ = reply.send(work(connection));
+            let _ = reply.send(done);
         });
         self.sender
             .send(Message::Task(task))
@@ -176,6 +189,8 @@ struct Room {
     path: PathBuf,
     connection: Connection,
     reserve: Reserve,
+    /// Who keeps a place in what was written.
+    records: Arc<Readers>,
     signals: Arc<Signals>,
     progress: Progress,
     probed: Option<Instant>,
@@ -254,13 +269,17 @@ impl Room {
                 if !self.signals.full() {
                     self.signals.set(WORKING);
                 }
+                if batch.iter().any(|job| !job.prepared.only_audit) {
+                    self.records.changed();
+                }
                 for (job, answer) in batch.iter().zip(answers) {
-                    // A caller that went away has its work done all the same.
-                    let _ = job.reply.send(answer);
+                    job.reply.send(answer);
                 }
                 Ok(())
             }
             Err(failed) => {
+                // What failed to be confirmed may yet be there.
+                self.records.changed();
                 self.progress = before;
                 if !self.connection.is_autocommit() {
                     // A failed rollback is followed by a new connection in `reopen`.
@@ -333,7 +352,7 @@ impl Room {
         // Broken on purpose, to see the power-cut test fail: answered before anything is durable.
         #[cfg(feature = "negative-control")]
         for (job, answer) in batch.iter().zip(answers.drain(..)) {
-            let _ = job.reply.send(answer);
+            job.reply.send(answer);
         }
         // Long enough for a kill to fall between the answer and what should have come before it.
         #[cfg(feature = "negative-control")]
@@ -443,10 +462,13 @@ impl Room {
                 Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)
             });
         if pages.is_ok_and(|pages| pages >= CHECKPOINT_PAGES) {
+            // Before, so that everything can be moved; after, so that the log can begin anew.
+            self.records.let_go();
             // A checkpoint that fails is tried again after the next batch; nothing is lost meanwhile.
             let _ = self
                 .connection
                 .execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+            self.records.let_go();
         }
     }
 }
@@ -457,7 +479,7 @@ fn failed(error: rusqlite::Error) -> Failed {
 
 fn refuse(jobs: &[Job], fault: Fault, text: &str) {
     for job in jobs {
-        let _ = job.reply.send(Err(fault.error(text)));
+        job.reply.send(Err(fault.error(text)));
     }
 }
 

@@ -190,7 +190,7 @@ fn measure_bytes() {
                 prepare::prepare(commit, &store.codec, &store.indexer).expect("prepares");
             preparing += start.elapsed();
             let start = now();
-            store.writer.commit(prepared).expect("committed");
+            store.writer.submit(prepared).wait().expect("committed");
             writing += start.elapsed();
         }
         if copy == 0 {

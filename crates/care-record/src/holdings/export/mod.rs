@@ -401,13 +401,16 @@ impl Exports {
         for member in group.elements("member") {
             let is_over = member.get("inactive").and_then(Json::as_bool) == Some(true);
             let reference = member.text_at(&["entity", "reference"]);
-            let id = reference.and_then(|text| text.strip_prefix("Patient/"));
-            if let Some(person) = id
-                .filter(|_| !is_over)
-                .and_then(|id| PersonId::parse(id).ok())
-            {
-                people.push(person);
-            }
+            // A Group is about nobody, so its Patients are kept by the keys the source gave them.
+            let key = member.text_at(&["entity", "identifier", "value"]);
+            let id = reference
+                .and_then(|text| text.strip_prefix("Patient/"))
+                .or(key);
+            let Some(id) = id.filter(|_| !is_over) else {
+                continue;
+            };
+            // A member who was never sent has nothing to export.
+            people.extend(self.holdings.person(caller, id).ok());
         }
         if people.len() > MOST_PEOPLE {
             return Err(ExportError::TooManyPeople);

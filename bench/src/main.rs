@@ -1,6 +1,7 @@
 //! Benchmarks and fault drivers: what `make bench` and the fault scripts run. Prints figures beside a
 //! limit of the machine measured in the same run; asserts nothing about time.
 
+#![recursion_limit = "512"]
 #![allow(
     clippy::disallowed_methods,
     reason = "measuring time is what this program is for"
@@ -15,6 +16,7 @@ mod pages;
 mod reads;
 mod server;
 mod spread;
+mod twin;
 
 use clap::{Parser, Subcommand};
 
@@ -52,6 +54,10 @@ enum Command {
     Crash(crash::Arguments),
     /// Kill the server while readers read; every answer that began must have its audit entry.
     Reads(reads::Arguments),
+    /// Random requests to a record with hidden things and to its copy without them: nothing may differ.
+    Twin(twin::Arguments),
+    /// Bad input by both kinds of token: what is said of it, and what it costs.
+    BadInput(twin::BadInputArguments),
     /// What decision and audit cost a read, alone and under load.
     Cost(pages::CostArguments),
     /// Send results to a running listener until killed, and write each acknowledged one to a ledger.
@@ -71,6 +77,8 @@ fn main() -> anyhow::Result<()> {
         Command::Multiply(arguments) => fhir::multiply(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
         Command::Reads(arguments) => reads::run(&arguments),
+        Command::Twin(arguments) => twin::run(&arguments),
+        Command::BadInput(arguments) => twin::run_bad_input(&arguments),
         Command::Cost(arguments) => pages::cost(&arguments),
         Command::Stream(arguments) => crash::stream_to(&arguments),
         Command::Reconcile(arguments) => crash::reconcile(&arguments),

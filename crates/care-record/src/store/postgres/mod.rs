@@ -157,12 +157,12 @@ impl Store for PostgresStore {
     }
 
     fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
-        let (parts, filter) = (self.parts(person), Filter::from(view));
+        let (parts, filter) = (self.parts(person), Filter::of_lists(view));
         self.read(|link| read_items::headers(link, &parts, &filter, false))
     }
 
     fn headers_ever(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
-        let (parts, filter) = (self.parts(person), Filter::from(view));
+        let (parts, filter) = (self.parts(person), Filter::of_lists(view));
         self.read(|link| read_items::headers(link, &parts, &filter, true))
     }
 
@@ -215,7 +215,7 @@ impl Store for PostgresStore {
         view: &View,
         resource_type: ResourceType,
     ) -> Result<Vec<Header>, StoreError> {
-        let (parts, filter) = (self.parts(person), Filter::from(view));
+        let (parts, filter) = (self.parts(person), Filter::of_lists(view));
         self.read(|link| read_items::headers_of(link, &parts, &filter, resource_type))
     }
 

@@ -179,11 +179,11 @@ impl Store for SqliteStore {
     }
 
     fn headers(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
-        self.on_records(|c| read_items::headers(c, person, &Filter::from(view), false))
+        self.on_records(|c| read_items::headers(c, person, &Filter::of_lists(view), false))
     }
 
     fn headers_ever(&self, person: PersonId, view: &View) -> Result<Vec<Header>, StoreError> {
-        self.on_records(|c| read_items::headers(c, person, &Filter::from(view), true))
+        self.on_records(|c| read_items::headers(c, person, &Filter::of_lists(view), true))
     }
 
     fn bodies_of(
@@ -230,7 +230,7 @@ impl Store for SqliteStore {
         view: &View,
         resource_type: ResourceType,
     ) -> Result<Vec<Header>, StoreError> {
-        self.on_records(|c| read_items::headers_of(c, person, &Filter::from(view), resource_type))
+        self.on_records(|c| read_items::headers_of(c, person, &Filter::of_lists(view), resource_type))
     }
 
     fn bodies_in(

@@ -1,0 +1,235 @@
+//! The same request to both worlds, and whether anything tells the answers apart.
+//!
+//! Only what is about the answer itself is put aside: the request's id, the date, page tokens (they are
+//! sealed with a number used once), the servers' own addresses and times after the worlds were parted.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::grammar::Request;
+
+/// A served world and the token it is asked with.
+pub struct Side {
+    pub base: String,
+    pub token: String,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+/// Both worlds.
+pub struct Worlds {
+    pub http: reqwest::Client,
+    pub with: Side,
+    pub without: Side,
+    /// Times from then on are about the answers.
+    pub parted_at: Timestamp,
+}
+
+/// Both answers to a request.
+pub struct Both {
+    pub with: Answer,
+    pub without: Answer,
+    pub next: Option<(String, String)>,
+    pub took: (Duration, Duration),
+}
+
+impl Both {
+    pub fn differ(&self) -> bool {
+        self.with != self.without
+    }
+}
+
+impl Worlds {
+    pub async fn ask(&self, request: &Request) -> Both {
+        let address = |side: &Side| {
+            let slash = if request.path.is_empty() { "" } else { "/" };
+            let mut address = format!("{}/fhir/R4{slash}{}", side.base, request.path);
+            if !request.is_form && !request.parameters.is_empty() {
+                address = format!("{address}?{}", request.query());
+            }
+            address
+        };
+        self.both(request, address(&self.with), address(&self.without))
+            .await
+    }
+
+    /// The page after an answer.
+    pub async fn follow(&self, request: &Request, next: &(String, String)) -> Both {
+        let mut bare = Request::get(request.template, "");
+        bare.headers.clone_from(&request.headers);
+        self.both(&bare, next.0.clone(), next.1.clone()).await
+    }
+
+    async fn both(&self, request: &Request, with: String, without: String) -> Both {
+        let (first, second) = tokio::join!(
+            self.one(&self.with, request, with),
+            self.one(&self.without, request, without)
+        );
+        let ((with, took_with), (without, took_without)) = (first, second);
+        let next = next_of(&with.body).zip(next_of(&without.body));
+        Both {
+            with: self.normal(with, &self.with),
+            without: self.normal(without, &self.without),
+            next,
+            took: (took_with, took_without),
+        }
+    }
+
+    async fn one(&self, side: &Side, request: &Request, address: String) -> (Answer, Duration) {
+        let method = request.method.parse().expect("a method");
+        let mut asked = self.http.request(method, address).bearer_auth(&side.token);
+        for (name, value) in &request.headers {
+            asked = asked.header(*name, value);
+        }
+        if request.is_form {
+            asked = asked
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(request.query());
+        } else if let Some(body) = &request.body {
+            asked = asked.body(body.clone());
+        }
+        let begun = Instant::now();
+        let answer = asked.send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        let headers = answer
+            .headers()
+            .iter()
+            .filter(|(name, _)| {
+                !matches!(
+                    name.as_str(),
+                    "date" | "x-request-id" | "content-length" | "transfer-encoding"
+                )
+            })
+            .map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                (name.to_string(), value)
+            })
+            .collect();
+        let bytes = answer.bytes().await.expect("a body");
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        (
+            Answer {
+                status,
+                headers,
+                body,
+            },
+            begun.elapsed(),
+        )
+    }
+
+    fn normal(&self, mut answer: Answer, side: &Side) -> Answer {
+        answer.body = self.text(&answer.body, side);
+        for (name, value) in &mut answer.headers {
+            *value = match name.as_str() {
+                "last-modified" => self.date(value),
+                _ => self.text(value, side),
+            };
+        }
+        answer
+    }
+
+    fn text(&self, text: &str, side: &Side) -> String {
+        self.times(&without_tokens(&text.replace(&side.base, "BASE")))
+    }
+
+    fn date(&self, text: &str) -> String {
+        let at = jiff::fmt::rfc2822::parse(text).map(|zoned| zoned.timestamp());
+        match at {
+            Ok(at) if at.as_second() >= self.parted_at.as_second() => "NOW".to_owned(),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// Times of the day on which the worlds were parted, and not before that, become one word.
+    fn times(&self, text: &str) -> String {
+        let day = self.parted_at.to_string()[..11].to_owned();
+        let Some(first) = text.find(&day) else {
+            return text.to_owned();
+        };
+        let mut out = String::with_capacity(text.len());
+        let (mut done, mut at) = (0, first);
+        loop {
+            out.push_str(&text[done..at]);
+            let rest = &text[at..];
+            let is_of_time =
+                |letter: char| letter.is_ascii_digit() || matches!(letter, '-' | ':' | '.' | 'T' | 'Z' | '+');
+            let end = rest.find(|letter| !is_of_time(letter)).unwrap_or(rest.len());
+            let word = &rest[..end];
+            let is_later = word
+                .parse::<Timestamp>()
+                .is_ok_and(|time| time >= self.parted_at);
+            out.push_str(if is_later { "NOW" } else { word });
+            done = at + end;
+            match text[done..].find(&day) {
+                Some(next) => at = done + next,
+                None => break,
+            }
+        }
+        out.push_str(&text[done..]);
+        out
+    }
+}
+
+const TOKEN: &str = "_page=";
+
+fn without_tokens(text: &str) -> String {
+    let mut parts = text.split(TOKEN);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_of_token = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+        out.push_str(TOKEN);
+        out.push_str(part.trim_start_matches(is_of_token));
+    }
+    out
+}
+
+/// The address of the next page.
+fn next_of(body: &str) -> Option<String> {
+    let at = body.find("\"relation\":\"next\"")?;
+    let rest = &body[at..];
+    let from = rest.find("\"url\":\"")? + 7;
+    let to = rest[from..].find('"')?;
+    Some(rest[from..from + to].to_owned())
+}
+
+/// The first place where two answers part, with what stands around it.
+pub fn told(with: &Answer, without: &Answer) -> String {
+    if with.status != without.status {
+        return format!(
+            "status {} against {}\n    {}\n    {}",
+            with.status,
+            without.status,
+            cut(&with.body, 0),
+            cut(&without.body, 0)
+        );
+    }
+    if with.headers != without.headers {
+        return format!("headers {:?}\n    against {:?}", with.headers, without.headers);
+    }
+    let at = with
+        .body
+        .bytes()
+        .zip(without.body.bytes())
+        .position(|(one, other)| one != other)
+        .unwrap_or(with.body.len().min(without.body.len()));
+    format!(
+        "bodies of {} and {} bytes, from byte {at}\n    {}\n    {}",
+        with.body.len(),
+        without.body.len(),
+        cut(&with.body, at),
+        cut(&without.body, at)
+    )
+}
+
+fn cut(text: &str, at: usize) -> String {
+    let bytes = &text.as_bytes()[at.saturating_sub(120)..text.len().min(at + 280)];
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -86,7 +86,7 @@ impl Row {
 }
 
 fn basic(key: &str, text: &str) -> Value {
-    json!({"resourceType": "Basic", "id": key, "code": {"text": text}})
+    json!({"resourceType": "Basic", "id": key, "code": {"text": text}, "subject": {"reference": "Patient/ring"}})
 }
 
 fn bundle(kind: &str, entries: usize) -> Vec<u8> {
@@ -114,7 +114,7 @@ fn rows() -> Vec<Row> {
         text.into_bytes()
     };
     let number = |text: &str| {
-        format!("{{\"resourceType\":\"Observation\",\"id\":\"bomb\",\"status\":\"final\",\"code\":{{\"text\":\"x\"}},\"valueQuantity\":{{\"value\":{text}}}}}").into_bytes()
+        format!("{{\"resourceType\":\"Observation\",\"id\":\"bomb\",\"status\":\"final\",\"code\":{{\"text\":\"x\"}},\"subject\":{{\"reference\":\"Patient/ring\"}},\"valueQuantity\":{{\"value\":{text}}}}}").into_bytes()
     };
     let many: String = (0..300).map(|number| format!("&code=a{number}")).collect();
     let values = "a,".repeat(5_000);

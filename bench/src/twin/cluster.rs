@@ -15,7 +15,6 @@ use tempfile::TempDir;
 pub struct Cluster {
     server: Child,
     programs: PathBuf,
-    user: Option<(u32, u32)>,
     directory: TempDir,
 }
 
@@ -47,7 +46,6 @@ impl Cluster {
         let this = Self {
             server,
             programs,
-            user,
             directory,
         };
         this.wait();

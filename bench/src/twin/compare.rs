@@ -105,7 +105,7 @@ impl Worlds {
             .filter(|(name, _)| {
                 !matches!(
                     name.as_str(),
-                    "date" | "x-request-id" | "content-length" | "transfer-encoding"
+                    "date" | "content-length" | "transfer-encoding"
                 )
             })
             .map(|(name, value)| {
@@ -126,6 +126,13 @@ impl Worlds {
     }
 
     fn normal(&self, mut answer: Answer, side: &Side) -> Answer {
+        // The request's own reference is told in words too.
+        if let Some(reference) = answer.headers.remove("x-request-id") {
+            answer.body = answer.body.replace(&reference, "REFERENCE");
+        }
+        if let Some(policy) = answer.headers.get_mut("content-security-policy") {
+            *policy = without_nonce(policy);
+        }
         answer.body = self.text(&answer.body, side);
         for (name, value) in &mut answer.headers {
             *value = match name.as_str() {
@@ -178,6 +185,16 @@ impl Worlds {
     }
 }
 
+fn without_nonce(policy: &str) -> String {
+    match policy.split_once("'nonce-") {
+        Some((before, rest)) => {
+            let after = rest.split_once('\'').map_or("", |(_, after)| after);
+            format!("{before}'nonce'{after}")
+        }
+        None => policy.to_owned(),
+    }
+}
+
 const TOKEN: &str = "_page=";
 
 fn without_tokens(text: &str) -> String {
@@ -212,7 +229,11 @@ pub fn told(with: &Answer, without: &Answer) -> String {
         );
     }
     if with.headers != without.headers {
-        return format!("headers {:?}\n    against {:?}", with.headers, without.headers);
+        let other = |one: &(&String, &String)| without.headers.get(one.0) != Some(one.1);
+        let more: Vec<_> = with.headers.iter().filter(other).collect();
+        let other = |one: &(&String, &String)| with.headers.get(one.0) != Some(one.1);
+        let less: Vec<_> = without.headers.iter().filter(other).collect();
+        return format!("headers {more:?}\n    against {less:?}");
     }
     let at = with
         .body

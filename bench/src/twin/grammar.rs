@@ -317,9 +317,9 @@ impl Grammar<'_> {
             if all.is_empty() {
                 return None;
             }
-            dice.pick(&all)
+            *dice.pick(&all)
         } else {
-            dice.pick(&with)
+            **dice.pick(&with)
         };
         let there: Vec<ResourceType> = one
             .targets
@@ -430,9 +430,9 @@ impl Grammar<'_> {
             request.parameters.push((name.into(), value.into()));
         };
         match dice.below(16) {
-            0 => put("_summary", dice.pick(&["true", "text", "data", "count", "false"])),
-            1 => put("_elements", dice.pick(&["id", "status,code", "subject", "name,birthDate"])),
-            2 => put("_format", dice.pick(&["xml", "json", "application/fhir+xml"])),
+            0 => put("_summary", *dice.pick(&["true", "text", "data", "count", "false"])),
+            1 => put("_elements", *dice.pick(&["id", "status,code", "subject", "name,birthDate"])),
+            2 => put("_format", *dice.pick(&["xml", "json", "application/fhir+xml"])),
             3 => put("_pretty", "true"),
             _ => {}
         }

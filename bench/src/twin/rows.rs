@@ -117,7 +117,7 @@ impl World {
     }
 
     fn sqlite(&self) -> Connection {
-        Connection::open(self.data.join("record.sqlite")).expect("the record")
+        Connection::open(self.data.join("record/record.sqlite")).expect("the record")
     }
 
     /// Takes away what is hidden: the rows, their history, and what the index knows of them.

@@ -11,7 +11,6 @@ use super::rows::Engine;
 
 /// Where worlds are kept, and in which engine.
 pub struct Ground {
-    pub engine: Engine,
     place: tempfile::TempDir,
     cluster: Option<Cluster>,
     binary: PathBuf,
@@ -48,7 +47,6 @@ impl Ground {
             ])?),
         };
         Some(Self {
-            engine,
             place: tempfile::tempdir_in(under).expect("a directory"),
             cluster,
             binary: binary.to_owned(),

@@ -80,7 +80,7 @@ fn patch(path: String, dice: &mut Dice) -> Request {
 }
 
 fn language(dice: &mut Dice) -> &'static str {
-    dice.pick(&["en", "cy", "fr", "pl", "so", "ta"])
+    *dice.pick(&["en", "cy", "fr", "pl", "so", "ta"])
 }
 
 fn changed(sample: &Sample, dice: &mut Dice) -> Json {

@@ -326,7 +326,7 @@ impl Disclosure {
     }
 
     /// A stored body as it may leave: its own bytes, unless the view takes something out.
-    fn outgoing(&self, gathered: &Gathered, stored: StoredBody) -> Answer<FhirResource> {
+    pub(super) fn outgoing(&self, gathered: &Gathered, stored: StoredBody) -> Answer<FhirResource> {
         let resource_type = stored.header.resource_type;
         let id = format!("{}-{}", stored.person, stored.header.item);
         let (version, updated_at) = (stored.header.version, stored.header.received_at);
@@ -358,7 +358,7 @@ pub(crate) fn item_name(header: &Header) -> String {
 }
 
 /// Our ids are `{person}-{item}`; anything else is not there.
-fn parse_id(id: &str) -> Answer<(PersonId, ItemId)> {
+pub(super) fn parse_id(id: &str) -> Answer<(PersonId, ItemId)> {
     let (person, item) = id.split_once('-').ok_or(DisclosureError::NotThere)?;
     let person = PersonId::parse(person).map_err(|_| DisclosureError::NotThere)?;
     let item = ItemId::parse(item).map_err(|_| DisclosureError::NotThere)?;

@@ -35,6 +35,7 @@ mod sealed;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tries;
+mod versions;
 mod visits;
 mod who_looked;
 
@@ -72,6 +73,7 @@ pub use read::{Page, VisitFacts};
 pub use refusal::Refusal;
 pub use replay::Replayed;
 pub use sealed::SealedItem;
+pub use versions::{HistoryAsk, HistoryEntry, HistoryPage, HistoryPlace};
 pub use visits::{Confirm, ConfirmState, Opened, RecentPerson};
 pub(crate) use who_looked::choice_told;
 pub use who_looked::{ChoiceTold, Look, LookKind};

@@ -1,5 +1,7 @@
 //! A FHIR request on Walk 1, to its answer.
 
+use std::cell::RefCell;
+
 use care_core::fhir::{self, IssueSeverity, Json, Limits, OutcomeIssue, ResourceType};
 use care_core::mapping::fhir::{FhirContext, Refusal, map_fhir};
 use care_core::mapping::{MapIssue, Mapped};
@@ -8,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::filing::{Filed, FiledItem, Filing, NotFiled};
 use super::keep::{Received, Seen, digest, seen, short};
+use super::rest::{self, Book};
 use super::v2::{ATTEMPTS, kept};
 use super::validation::beside;
 use super::{
-    DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, Parts, json_bytes, reason,
+    BaseAnswer, DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, Parts, json_bytes, reason,
 };
 use crate::identity::Sender;
 use crate::store::{DeliveryRow, StoreError};
@@ -36,6 +39,18 @@ enum Word {
 
 pub(super) fn receive(parts: &Parts, delivery: &FhirDelivery<'_>) -> FhirAnswer {
     take_once(Taking::new(parts, delivery, Word::Client))
+}
+
+/// What is posted to the base: the feeds' road, or its entries as requests.
+pub(super) fn receive_base(parts: &Parts, delivery: &FhirDelivery<'_>) -> BaseAnswer {
+    let taking = Taking::new(parts, delivery, Word::Client);
+    if let Ok(resource) = taking.read() {
+        if !rest::takes_the_feeds_road(&*parts.store, delivery, &resource) {
+            return BaseAnswer::Requests(resource);
+        }
+        taking.parsed.replace(Some(resource));
+    }
+    BaseAnswer::Answered(take_once(taking))
 }
 
 /// A resource or Bundle out of a file.
@@ -130,6 +145,8 @@ struct Taking<'a> {
     received: Received<'a>,
     word: Word,
     keeps_refusals: bool,
+    /// The body as it was read already, for whoever reads it next.
+    parsed: RefCell<Option<Json>>,
 }
 
 impl<'a> Taking<'a> {
@@ -148,6 +165,7 @@ impl<'a> Taking<'a> {
             delivery,
             word,
             keeps_refusals: true,
+            parsed: RefCell::new(None),
             received: Received {
                 feed: delivery.client,
                 source: Some(delivery.source),
@@ -254,6 +272,9 @@ impl<'a> Taking<'a> {
     }
 
     fn read(&self) -> Result<Json, NotUsed> {
+        if let Some(resource) = self.parsed.take() {
+            return Ok(resource);
+        }
         let refused = |what: String, how: &str| {
             NotUsed::one(400, DeliveryOutcome::Refused, "structure", &what, how)
         };
@@ -281,6 +302,7 @@ impl<'a> Taking<'a> {
             },
             received_at: self.received.received_at,
             patients_replace: true,
+            book: &Book::default(),
         };
         let mut first = Some(self.map(&resource, kind)?);
         let advice = self.validated(&resource)?;
@@ -445,7 +467,7 @@ fn target(delivery: &FhirDelivery<'_>) -> String {
 
 /// A number of a source that traces its numbers counts as verified where the Patient says nothing of
 /// its verification.
-fn count_as_traced(mapped: &mut Mapped) {
+pub(super) fn count_as_traced(mapped: &mut Mapped) {
     let silent = mapped
         .drafts
         .iter()

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 
 use super::choice::hear;
 use super::future::{has_happened, is_future};
-use super::item::{Whose, item_id, put_item};
+use super::item::{Whose, put_item};
 use super::references::Resolver;
+use super::rest::Book;
 use crate::choices::{Arrival, arrivals};
 use crate::identity::{Authority, Identified, Sender, identify, merge};
 use crate::store::{Change, NewWorklist, PutItem, Store, StoreError};
@@ -25,6 +26,8 @@ pub(super) struct Filing<'a> {
     pub received_at: Timestamp,
     /// A Patient resource that was sent leaves out what is no longer so.
     pub patients_replace: bool,
+    /// Items that keys do not lead to; empty for the feeds.
+    pub book: &'a Book,
 }
 
 /// An item that was filed, by the source's own key.
@@ -98,8 +101,11 @@ impl Filing<'_> {
     }
 
     fn key(&self, draft: &Draft) -> (ResourceType, ItemId) {
-        let item = item_id(self.sender.source, draft.resource_type, &draft.source_key);
-        (draft.resource_type, item)
+        let kind = draft.resource_type;
+        (
+            kind,
+            self.book.item(self.sender.source, kind, &draft.source_key),
+        )
     }
 
     fn file_shared(
@@ -314,6 +320,7 @@ impl Filing<'_> {
         Resolver {
             store: self.store,
             source: self.sender.source,
+            book: self.book,
             person,
             person_key,
             own,

@@ -61,7 +61,9 @@ pub(super) fn put_item(
     let (category, sensitivity) = (labelled.category(), labelled.sensitivity());
     let mut draft = labelled.into_draft();
     resolver.rewrite(&mut draft.body)?;
-    let item = item_id(whose.source, draft.resource_type, &draft.source_key);
+    let item = resolver
+        .book
+        .item(whose.source, draft.resource_type, &draft.source_key);
     let withdrawn = draft.withdrawn || fhir::entered_in_error(&draft.body);
     let clinical_at = fhir::clinical_time(&draft.body).map(|time| time.earliest());
     let labels = (category, sensitivity);
@@ -106,7 +108,7 @@ fn code_key(resource: &Json) -> u64 {
 }
 
 /// The system of our category labels.
-const CATEGORY_SYSTEM: &str = "urn:connect-care:category";
+pub(super) const CATEGORY_SYSTEM: &str = "urn:connect-care:category";
 /// HL7's confidentiality code system (v3 Confidentiality).
 const CONFIDENTIALITY_SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
 
@@ -156,13 +158,19 @@ fn meta(sent: Option<&Json>, source: &SourceCode, labels: (Category, Sensitivity
         Some(Json::Array(sent)) => sent.clone(),
         _ => Vec::new(),
     };
-    security.push(label(CATEGORY_SYSTEM, category.code()));
+    // A source that sends back what it read has our labels in it already.
+    let mut add = |one: Json| {
+        if !security.contains(&one) {
+            security.push(one);
+        }
+    };
+    add(label(CATEGORY_SYSTEM, category.code()));
     if sensitivity != Sensitivity::Normal {
         let confidentiality = match sensitivity {
             Sensitivity::Normal | Sensitivity::RcgpSensitive | Sensitivity::Sealed => "R",
             Sensitivity::SealedLocked | Sensitivity::StatutoryExcluded => "V",
         };
-        security.push(label(CONFIDENTIALITY_SYSTEM, confidentiality));
+        add(label(CONFIDENTIALITY_SYSTEM, confidentiality));
     }
     Json::object([
         (

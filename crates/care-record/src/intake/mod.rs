@@ -23,12 +23,14 @@ mod lanes;
 mod provenance;
 mod references;
 mod replay;
+mod rest;
 #[cfg(test)]
 mod tests;
 mod v2;
 mod validation;
 
 pub(crate) use item::{item_id, logical_id};
+pub(crate) use rest::owner_of_deleted;
 use std::sync::Arc;
 
 use care_core::fhir::Json;
@@ -38,6 +40,10 @@ use care_core::vocabulary::OdsCode;
 pub use file::{FileDelivery, FileResult};
 pub use replay::ReplayError;
 pub use validation::{FeedValidation, Validate};
+pub use rest::{
+    BundleEntry, BundleKind, EntryMethod, RestAnswer, RestBundle, RestMethod, RestRefusal,
+    RestRequest, RestWrite, Written, read_bundle,
+};
 
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -57,6 +63,8 @@ struct Parts {
     lists: CodeLists,
     validation: FeedValidation,
     lanes: lanes::Lanes,
+    /// One at a time for each address that is written to; always entered before the lanes.
+    addresses: lanes::Lanes,
 }
 
 /// How a delivery ended.
@@ -187,6 +195,15 @@ pub struct FhirAnswer {
     pub reasons: Vec<String>,
 }
 
+/// What became of what was posted to the base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseAnswer {
+    /// It was taken in as a feed's delivery.
+    Answered(FhirAnswer),
+    /// A transaction or batch of requests ([`read_bundle`]), of which nothing was done yet.
+    Requests(Json),
+}
+
 impl Intake {
     pub(crate) fn new(
         store: Arc<dyn Store>,
@@ -205,6 +222,7 @@ impl Intake {
                 lists,
                 validation,
                 lanes: lanes::Lanes::new(),
+                addresses: lanes::Lanes::new(),
             }),
         }
     }
@@ -222,6 +240,19 @@ impl Intake {
     /// Takes a FHIR request in. Blocks until it is durable; call from a blocking thread.
     pub fn receive_fhir(&self, delivery: &FhirDelivery<'_>) -> FhirAnswer {
         fhir::receive(&self.parts, delivery)
+    }
+
+    /// Takes in what was posted to the base: a Bundle of plain resources as [`Self::receive_fhir`] does,
+    /// in the order of their events; one with more in it is given back to be taken entry by entry or
+    /// as a transaction ([`Self::receive_rest`]). Blocks; call from a blocking thread.
+    pub fn receive_base(&self, delivery: &FhirDelivery<'_>) -> BaseAnswer {
+        fhir::receive_base(&self.parts, delivery)
+    }
+
+    /// Writes as a source asked by the REST API: all of the request or nothing. Blocks until it is
+    /// durable; call from a blocking thread.
+    pub fn receive_rest(&self, request: &RestRequest<'_>) -> RestAnswer {
+        rest::receive(&self.parts, request)
     }
 
     /// Takes a file in: HL7 v2 messages, a FHIR resource or Bundle in JSON or XML, or NDJSON. One

@@ -11,12 +11,15 @@ use care_core::mapping::{MapIssue, SOURCE_REFERENCE};
 use care_core::vocabulary::{ItemId, PersonId, SourceCode};
 
 use super::item::{item_id, logical_id};
+use super::rest::Book;
 use crate::store::{Store, StoreError};
 
 /// Resolves the references of one delivery's drafts about one person.
 pub(super) struct Resolver<'a> {
     pub store: &'a dyn Store,
     pub source: &'a SourceCode,
+    /// Items that keys do not lead to.
+    pub book: &'a Book,
     pub person: Option<PersonId>,
     /// The source's key of the person: references to that Patient are to the person as a whole.
     pub person_key: &'a str,
@@ -74,6 +77,11 @@ impl Resolver<'_> {
             && key == self.person_key
         {
             return Ok(Some(format!("Patient/{person}")));
+        }
+        if let Some((owner, item)) = self.book.get(resource_type, key) {
+            // Known by our id: of this person, or about nobody.
+            let is_in_reach = owner.is_none() || owner == self.person;
+            return Ok(is_in_reach.then(|| format!("{name}/{}", logical_id(owner, item))));
         }
         let item = item_id(self.source, resource_type, key);
         let whole = (resource_type, item);

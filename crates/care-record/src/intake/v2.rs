@@ -10,6 +10,7 @@ use super::filing::{Filed, Filing, NotFiled};
 use super::future::is_future;
 use super::keep::{Received, Seen, answer_id, digest, seen, short};
 use super::provenance::{Origin, provenances};
+use super::rest::Book;
 use super::{DeliveryOutcome, Parts, Senders, V2Answer, V2Delivery, reason};
 use crate::identity::Sender;
 use crate::store::{Change, Commit, StoreError};
@@ -308,6 +309,7 @@ impl Taking<'_> {
             },
             received_at: received.received_at,
             patients_replace: false,
+            book: &Book::default(),
         };
         let mut first = Some(self.map(&message, &source)?);
         let patients = first

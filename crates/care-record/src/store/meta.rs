@@ -14,7 +14,7 @@ struct Member<'a> {
 }
 
 /// The body with `meta.versionId` and `meta.lastUpdated` set, other members of `meta` kept.
-pub(super) fn with_version(body: &[u8], version: u32, received_at: Timestamp) -> Vec<u8> {
+pub(crate) fn with_version(body: &[u8], version: u32, received_at: Timestamp) -> Vec<u8> {
     let Some(members) = members(body, 0) else {
         return body.to_vec();
     };

@@ -25,6 +25,7 @@ mod upkeep;
 pub(crate) use body::{Codec, DELIVERY_KIND, ENTRY_KIND};
 pub(crate) use cases::*;
 pub(crate) use index::{Found, IndexWork, OwnParameter, Spot, SpotOrder};
+pub(crate) use meta::with_version;
 pub(crate) use model::*;
 pub(crate) use pending::Pending;
 pub use upkeep::CheckReport;

@@ -341,6 +341,18 @@ pub(crate) enum Put {
     KeptInHistory { version: u32 },
 }
 
+impl Put {
+    /// The version this put made, or kept.
+    pub fn version(self) -> u32 {
+        match self {
+            Self::Created { version }
+            | Self::Updated { version }
+            | Self::Unchanged { version }
+            | Self::KeptInHistory { version } => version,
+        }
+    }
+}
+
 /// Everything known of one person besides items.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PersonRow {

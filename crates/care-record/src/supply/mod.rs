@@ -3,6 +3,8 @@
 //! Each page's entries are durable before it leaves: one for each person on it, so that the person sees
 //! it, and one for things about nobody. Source: docs/adr/0018-a-source-reads-back-what-it-sent.md.
 
+mod versions;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -140,7 +142,12 @@ impl Supply {
         key: &str,
     ) -> Result<Option<Held>, FhirError> {
         let item = crate::intake::item_id(&caller.source, kind, key);
-        match self.inner.store.owner_of(scope.view, (kind, item))? {
+        let store = &*self.inner.store;
+        let owner = match store.owner_of(scope.view, (kind, item))? {
+            Some(owner) => Some(owner),
+            None => crate::intake::owner_of_deleted(store, &caller.source, (kind, item))?,
+        };
+        match owner {
             Some(owner) => self.current(scope, owner, (kind, item)),
             None => Ok(None),
         }

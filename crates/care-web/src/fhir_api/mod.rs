@@ -3,6 +3,8 @@
 pub mod answer;
 pub mod asker;
 mod audit;
+mod batch;
+mod history;
 mod metadata;
 mod openapi;
 pub mod operations;
@@ -12,13 +14,13 @@ mod search;
 mod subscriptions;
 mod table;
 mod validate;
+mod write;
 
 pub use subscriptions::{Channels, run as tell_subscriptions};
 
 use axum::Router;
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
 
-use crate::feeds;
 use crate::state::Shared;
 
 /// The addresses of this face.
@@ -27,8 +29,8 @@ pub fn router() -> Router<Shared> {
         .merge(subscriptions::router())
         .route("/openapi.json", get(openapi::show))
         .route("/fhir/R4/metadata", get(metadata::show))
-        .route("/fhir/R4", post(feeds::fhir::base).get(search::of_system))
-        .route("/fhir/R4/", post(feeds::fhir::base).get(search::of_system))
+        .route("/fhir/R4", get(search::of_system))
+        .route("/fhir/R4/", get(search::of_system))
         .route("/fhir/R4/_search", post(search::of_system_posted))
         .route("/fhir/R4/{type}/_search", post(search::of_type_posted))
         .route("/fhir/R4/{type}/{id}/{inner}", get(search::of_compartment))
@@ -44,11 +46,13 @@ pub fn router() -> Router<Shared> {
         )
         .route(
             "/fhir/R4/{type}",
-            post(feeds::fhir::create).get(search::of_type),
+            get(search::of_type),
         )
         .route(
             "/fhir/R4/{type}/{id}",
-            put(feeds::fhir::update).get(read::read),
+            get(read::read),
         )
         .merge(operations::router())
+        .merge(write::router())
+        .merge(history::router())
 }

@@ -79,6 +79,36 @@ pub const INTERACTIONS: &[Interaction] = &[
         "A new version, or a new resource under this id; If-Match names the version expected",
     ),
     row(
+        "vread",
+        (Instance, Both, 'r'),
+        ("get", "/{type}/{id}/_history/{version}"),
+        "One version of a resource",
+    ),
+    row(
+        "patch",
+        (Instance, Source, 'u'),
+        ("patch", "/{type}/{id}"),
+        "A change of part of a resource, as JSON Patch or FHIRPath Patch",
+    ),
+    row(
+        "delete",
+        (Instance, Source, 'd'),
+        ("delete", "/{type}/{id}"),
+        "The end of a resource; its history stays",
+    ),
+    row(
+        "history-instance",
+        (Instance, Both, 'r'),
+        ("get", "/{type}/{id}/_history"),
+        "The versions of a resource, newest first",
+    ),
+    row(
+        "history-type",
+        (Type, Source, 'r'),
+        ("get", "/{type}/_history"),
+        "The versions of everything of a type, newest first",
+    ),
+    row(
         "create",
         (Type, Source, 'c'),
         ("post", "/{type}"),
@@ -107,6 +137,12 @@ pub const INTERACTIONS: &[Interaction] = &[
         (System, Source, 's'),
         ("get", "/"),
         "Search of several types: name them by _type",
+    ),
+    row(
+        "history-system",
+        (System, Source, 'r'),
+        ("get", "/_history"),
+        "The versions of everything, newest first",
     ),
 ];
 

@@ -63,7 +63,7 @@ pub(super) fn name_person(body: &mut Json, path: &str, person_key: &str) {
     );
 }
 
-/// What stays of `meta`: the profiles and the security labels.
+/// What stays of `meta`: the profiles, the security labels and the tags.
 fn kept_meta(meta: &Json) -> Json {
     let kept = Json::object([
         ("profile", meta.get("profile").cloned().unwrap_or_default()),
@@ -71,6 +71,7 @@ fn kept_meta(meta: &Json) -> Json {
             "security",
             meta.get("security").cloned().unwrap_or_default(),
         ),
+        ("tag", meta.get("tag").cloned().unwrap_or_default()),
     ]);
     match &kept {
         Json::Object(members) if members.is_empty() => Json::Null,

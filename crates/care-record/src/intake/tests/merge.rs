@@ -55,6 +55,7 @@ fn says_one(world: &World, survivor: Subject, prior: &str) {
         },
         received_at: at(10),
         patients_replace: false,
+        book: &Default::default(),
     };
     let Ok(mut filed) = filing.file(vec![mapped]) else {
         panic!("filed");

@@ -96,7 +96,9 @@ fn bundle(kind: &str, entries: usize) -> Vec<u8> {
             json!({"resource": basic(&key, "one of many"), "request": {"method": "PUT", "url": format!("Basic/{key}")}})
         })
         .collect();
-    json!({"resourceType": "Bundle", "type": kind, "entry": all}).to_string().into_bytes()
+    json!({"resourceType": "Bundle", "type": kind, "entry": all})
+        .to_string()
+        .into_bytes()
 }
 
 const PERSON: &str = "patient=0000000000000";
@@ -169,7 +171,7 @@ fn rows() -> Vec<Row> {
 
 /// How many rows do not hold.
 pub async fn judge(binary: &Path, under: &Path) -> usize {
-    let Some(ground) = Ground::new(Engine::Sqlite, binary, under) else {
+    let Some(ground) = Ground::new(Engine::Sqlite, (binary, binary), under) else {
         return 0;
     };
     let world = ground.empty("bad");
@@ -179,9 +181,15 @@ pub async fn judge(binary: &Path, under: &Path) -> usize {
     let http = reqwest::Client::new();
     let ring = ring(&http, &server, &source).await;
     let mut wrong = 0;
-    println!("{:36} {:>7} {:>6} {:>9} {:>9}  said", "input", "by", "status", "took", "memory");
+    println!(
+        "{:36} {:>7} {:>6} {:>9} {:>9}  said",
+        "input", "by", "status", "took", "memory"
+    );
     for row in rows() {
-        for (name, by, token) in [("source", By::Source, &source), ("person", By::Person, &person)] {
+        for (name, by, token) in [
+            ("source", By::Source, &source),
+            ("person", By::Person, &person),
+        ] {
             if row.by != By::Both && row.by != by {
                 continue;
             }
@@ -199,7 +207,10 @@ pub async fn judge(binary: &Path, under: &Path) -> usize {
                 asked = asked.header("content-type", row.kind);
             }
             let (status, text) = match asked.body(row.body.clone()).send().await {
-                Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
+                Ok(answer) => (
+                    answer.status().as_u16(),
+                    answer.text().await.unwrap_or_default(),
+                ),
                 Err(error) => (0, format!("no answer: {error}")),
             };
             let took = begun.elapsed();
@@ -218,7 +229,12 @@ pub async fn judge(binary: &Path, under: &Path) -> usize {
     for key in ["bomb", "other"] {
         for kind in ["Basic", "Observation"] {
             let address = format!("{}/fhir/R4/{kind}/{key}", server.base);
-            let answer = http.get(address).bearer_auth(&source).send().await.expect("an answer");
+            let answer = http
+                .get(address)
+                .bearer_auth(&source)
+                .send()
+                .await
+                .expect("an answer");
             let is_kept = answer.status().is_success();
             // The one with a huge exponent may have been taken whole.
             if is_kept && kind == "Basic" {
@@ -255,7 +271,9 @@ async fn ring(http: &reqwest::Client, server: &Server, token: &str) -> String {
         .expect("an answer");
     let said = answer.text().await.expect("a body");
     let answer: Value = serde_json::from_str(&said).expect("JSON");
-    let location = answer["entry"][1]["response"]["location"].as_str().unwrap_or_default();
+    let location = answer["entry"][1]["response"]["location"]
+        .as_str()
+        .unwrap_or_default();
     let id = location.split("Observation/").nth(1).unwrap_or_default();
     assert!(!id.is_empty(), "{said}");
     id.split('/').next().unwrap_or_default().to_owned()
@@ -283,12 +301,14 @@ fn fault(row: &Row, status: u16, text: &str, took: Duration, more: u64) -> Optio
             let is_outcome = outcome["resourceType"] == "OperationOutcome"
                 && issue["severity"].is_string()
                 && issue["code"].is_string();
-            let has_words = issue["diagnostics"].is_string() || issue["details"]["text"].is_string();
+            let has_words =
+                issue["diagnostics"].is_string() || issue["details"]["text"].is_string();
             let has_place = issue["expression"].is_array() || issue["location"].is_array();
             if !is_outcome || !has_words {
                 return Some(format!("no OperationOutcome in words: {}", cut(text)));
             }
-            (then == Then::RefusedWithPlace && !has_place).then(|| format!("no place: {}", cut(text)))
+            (then == Then::RefusedWithPlace && !has_place)
+                .then(|| format!("no place: {}", cut(text)))
         }
     }
 }
@@ -298,7 +318,11 @@ fn told(text: &str) -> String {
     let issue = &outcome["issue"][0];
     let words = [&issue["details"]["text"], &issue["diagnostics"]];
     let said: Vec<&str> = words.iter().filter_map(|one| one.as_str()).collect();
-    if said.is_empty() { cut(text) } else { cut(&said.join(" | ")) }
+    if said.is_empty() {
+        cut(text)
+    } else {
+        cut(&said.join(" | "))
+    }
 }
 
 fn cut(text: &str) -> String {

@@ -75,13 +75,22 @@ impl<'s> Pool<'s> {
     pub fn new(samples: impl Iterator<Item = (&'s Sample, bool)>) -> Self {
         let mut pool = Self::default();
         for (sample, hidden) in samples {
-            let side = if hidden { &mut pool.hidden } else { &mut pool.visible };
+            let side = if hidden {
+                &mut pool.hidden
+            } else {
+                &mut pool.visible
+            };
             side.entry(sample.kind).or_default().push(sample);
             pool.people.extend(sample.person().map(str::to_owned));
         }
         pool.people.sort();
         pool.people.dedup();
-        pool.kinds = pool.hidden.keys().chain(pool.visible.keys()).copied().collect();
+        pool.kinds = pool
+            .hidden
+            .keys()
+            .chain(pool.visible.keys())
+            .copied()
+            .collect();
         pool.kinds.sort();
         pool.kinds.dedup();
         pool
@@ -181,7 +190,11 @@ fn part<'t>(text: &'t str, dice: &mut Dice) -> &'t str {
     if letters.len() < 3 || dice.chance(40) {
         return text;
     }
-    let from = if dice.chance(50) { 0 } else { letters[dice.below(letters.len() - 2)] };
+    let from = if dice.chance(50) {
+        0
+    } else {
+        letters[dice.below(letters.len() - 2)]
+    };
     let to = from + dice.below(text.len() - from) + 1;
     text.get(from..to).unwrap_or(text)
 }

@@ -144,7 +144,8 @@ impl Worlds {
     }
 
     fn text(&self, text: &str, side: &Side) -> String {
-        self.times(&without_tokens(&text.replace(&side.base, "BASE")))
+        let text = without_uuids(&text.replace(&side.base, "BASE"));
+        self.times(&without_tokens(&text))
     }
 
     fn date(&self, text: &str) -> String {
@@ -166,9 +167,12 @@ impl Worlds {
         loop {
             out.push_str(&text[done..at]);
             let rest = &text[at..];
-            let is_of_time =
-                |letter: char| letter.is_ascii_digit() || matches!(letter, '-' | ':' | '.' | 'T' | 'Z' | '+');
-            let end = rest.find(|letter| !is_of_time(letter)).unwrap_or(rest.len());
+            let is_of_time = |letter: char| {
+                letter.is_ascii_digit() || matches!(letter, '-' | ':' | '.' | 'T' | 'Z' | '+')
+            };
+            let end = rest
+                .find(|letter| !is_of_time(letter))
+                .unwrap_or(rest.len());
             let word = &rest[..end];
             let is_later = word
                 .parse::<Timestamp>()
@@ -182,6 +186,18 @@ impl Worlds {
         }
         out.push_str(&text[done..]);
         out
+    }
+}
+
+/// A document that is put together for the answer has a new UUID; nothing of the data does.
+fn without_uuids(text: &str) -> String {
+    const PLACE: &str = "urn:uuid:";
+    let Some(first) = text.find(PLACE).map(|at| at + PLACE.len()) else {
+        return text.to_owned();
+    };
+    match text.get(first..first + 36) {
+        Some(own) => without_uuids(&text.replace(own, "UUID").replace("urn:uuid:UUID", "UUID")),
+        None => text.to_owned(),
     }
 }
 
@@ -201,7 +217,8 @@ fn without_tokens(text: &str) -> String {
     let mut parts = text.split(TOKEN);
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let is_of_token = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+        let is_of_token =
+            |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
         out.push_str(TOKEN);
         out.push_str(part.trim_start_matches(is_of_token));
     }

@@ -114,17 +114,28 @@ impl Grammar<'_> {
             .of(kind)
             .filter(|one| {
                 one.kind == ParameterKind::Reference
-                    && matches!(&*one.code, "patient" | "subject" | "beneficiary" | "individual")
+                    && matches!(
+                        &*one.code,
+                        "patient" | "subject" | "beneficiary" | "individual"
+                    )
             })
             .map(|one| &*one.code)
             .collect();
         if of.is_empty() {
-            let name = if kind == ResourceType::PATIENT { "_id" } else { "patient" };
+            let name = if kind == ResourceType::PATIENT {
+                "_id"
+            } else {
+                "patient"
+            };
             request.parameters.push((name.into(), person));
             return;
         }
         let name = (*dice.pick(&of)).to_owned();
-        let value = if dice.chance(60) { format!("Patient/{person}") } else { person };
+        let value = if dice.chance(60) {
+            format!("Patient/{person}")
+        } else {
+            person
+        };
         request.parameters.push((name, value));
     }
 
@@ -155,7 +166,16 @@ impl Grammar<'_> {
             let person = self.person(dice);
             request.parameters.push(("patient".into(), person));
         }
-        let of_all = ["_id", "_lastUpdated", "_tag", "_profile", "_security", "_source", "_text", "_content"];
+        let of_all = [
+            "_id",
+            "_lastUpdated",
+            "_tag",
+            "_profile",
+            "_security",
+            "_source",
+            "_text",
+            "_content",
+        ];
         for _ in 0..dice.below(3) {
             let name = *dice.pick(&of_all);
             let kind = *dice.pick(&kinds);
@@ -169,7 +189,11 @@ impl Grammar<'_> {
     }
 
     fn in_compartment(&self, dice: &mut Dice) -> Request {
-        let of = if dice.chance(65) { "Patient" } else { *dice.pick(&COMPARTMENTS) };
+        let of = if dice.chance(65) {
+            "Patient"
+        } else {
+            *dice.pick(&COMPARTMENTS)
+        };
         let of = ResourceType::from_name(of).unwrap_or(ResourceType::PATIENT);
         let id = match (of == ResourceType::PATIENT, self.pool.of(of, dice)) {
             (false, Some(sample)) => sample.id.clone(),
@@ -248,9 +272,14 @@ impl Grammar<'_> {
             Some(ParameterKind::Token) => *dice.pick(&[
                 "not", "text", "missing", "in", "not-in", "above", "below", "of-type",
             ]),
-            Some(ParameterKind::Reference) => {
-                *dice.pick(&["missing", "identifier", "above", "below", "Patient", "Encounter"])
-            }
+            Some(ParameterKind::Reference) => *dice.pick(&[
+                "missing",
+                "identifier",
+                "above",
+                "below",
+                "Patient",
+                "Encounter",
+            ]),
             Some(ParameterKind::Uri) => *dice.pick(&["above", "below", "missing"]),
             _ => *dice.pick(&["missing", ""]),
         };
@@ -337,7 +366,11 @@ impl Grammar<'_> {
 
     fn chain(&self, kind: ResourceType, depth: usize, dice: &mut Dice) -> Option<(String, String)> {
         let (link, target) = self.links(kind, dice)?;
-        let link = if dice.chance(70) { format!("{link}:{target}") } else { link };
+        let link = if dice.chance(70) {
+            format!("{link}:{target}")
+        } else {
+            link
+        };
         let (rest, value) = if depth > 1 && dice.chance(45) {
             self.chain(target, depth - 1, dice)?
         } else if depth > 1 && dice.chance(10) {
@@ -358,7 +391,8 @@ impl Grammar<'_> {
                 .of(from)
                 .filter(|one| {
                     one.kind == ParameterKind::Reference
-                        && (one.targets.is_empty() || one.targets.iter().any(|to| **to == *kind.name()))
+                        && (one.targets.is_empty()
+                            || one.targets.iter().any(|to| **to == *kind.name()))
                 })
                 .collect();
             if links.is_empty() {
@@ -387,7 +421,10 @@ impl Grammar<'_> {
             put("_count", count.into());
         }
         if dice.chance(45) {
-            put("_total", (*dice.pick(&["accurate", "estimate", "none"])).into());
+            put(
+                "_total",
+                (*dice.pick(&["accurate", "estimate", "none"])).into(),
+            );
         }
         if dice.chance(30) {
             let mut keys = Vec::new();
@@ -430,9 +467,18 @@ impl Grammar<'_> {
             request.parameters.push((name.into(), value.into()));
         };
         match dice.below(16) {
-            0 => put("_summary", *dice.pick(&["true", "text", "data", "count", "false"])),
-            1 => put("_elements", *dice.pick(&["id", "status,code", "subject", "name,birthDate"])),
-            2 => put("_format", *dice.pick(&["xml", "json", "application/fhir+xml"])),
+            0 => put(
+                "_summary",
+                *dice.pick(&["true", "text", "data", "count", "false"]),
+            ),
+            1 => put(
+                "_elements",
+                *dice.pick(&["id", "status,code", "subject", "name,birthDate"]),
+            ),
+            2 => put(
+                "_format",
+                *dice.pick(&["xml", "json", "application/fhir+xml"]),
+            ),
             3 => put("_pretty", "true"),
             _ => {}
         }
@@ -470,7 +516,10 @@ impl Grammar<'_> {
 
     fn history(&self, dice: &mut Dice) -> Request {
         let mut request = match dice.below(10) {
-            0..=5 => Request::get("history", format!("{}/_history", self.one_of(dice).address())),
+            0..=5 => Request::get(
+                "history",
+                format!("{}/_history", self.one_of(dice).address()),
+            ),
             6..=8 => Request::get("type history", format!("{}/_history", self.kind(dice))),
             _ => Request::get("system history", "_history"),
         };
@@ -489,8 +538,10 @@ impl Grammar<'_> {
     }
 
     fn everything(&self, dice: &mut Dice) -> Request {
-        let mut request =
-            Request::get("$everything", format!("Patient/{}/$everything", self.person(dice)));
+        let mut request = Request::get(
+            "$everything",
+            format!("Patient/{}/$everything", self.person(dice)),
+        );
         if dice.chance(70) {
             let count = *dice.pick(&["1", "5", "30", "200"]);
             request.parameters.push(("_count".into(), count.into()));
@@ -502,7 +553,9 @@ impl Grammar<'_> {
         for name in ["start", "end", "_since"] {
             if dice.chance(10) {
                 let year = 2015 + dice.below(12);
-                request.parameters.push((name.into(), format!("{year}-01-01")));
+                request
+                    .parameters
+                    .push((name.into(), format!("{year}-01-01")));
             }
         }
         request
@@ -532,7 +585,10 @@ impl Grammar<'_> {
     }
 
     fn summary(&self, dice: &mut Dice) -> Request {
-        Request::get("$summary", format!("Patient/{}/$summary", self.person(dice)))
+        Request::get(
+            "$summary",
+            format!("Patient/{}/$summary", self.person(dice)),
+        )
     }
 
     fn matching(&self, dice: &mut Dice) -> Request {
@@ -549,7 +605,9 @@ impl Grammar<'_> {
                 wanted.set(name, value.clone());
             }
         }
-        request.headers.push(("content-type", "application/fhir+json".into()));
+        request
+            .headers
+            .push(("content-type", "application/fhir+json".into()));
         request.body = Some(format!(
             "{{\"resourceType\":\"Parameters\",\"parameter\":[{{\"name\":\"resource\",\"resource\":{wanted}}}]}}"
         ));
@@ -586,8 +644,14 @@ impl Grammar<'_> {
                 format!("{{\"request\":{{\"method\":\"GET\",\"url\":{url}}}}}")
             })
             .collect();
-        request.headers.push(("content-type", "application/fhir+json".into()));
-        let kind = if dice.chance(80) { "batch" } else { "transaction" };
+        request
+            .headers
+            .push(("content-type", "application/fhir+json".into()));
+        let kind = if dice.chance(80) {
+            "batch"
+        } else {
+            "transaction"
+        };
         request.body = Some(format!(
             "{{\"resourceType\":\"Bundle\",\"type\":\"{kind}\",\"entry\":[{}]}}",
             entries.join(",")

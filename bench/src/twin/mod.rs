@@ -106,6 +106,9 @@ pub struct Arguments {
     /// The product's binary.
     #[arg(long, default_value = "target/release/connect-care")]
     binary: PathBuf,
+    /// Another build of it, to be judged in a world that the first one made: the negative control.
+    #[arg(long)]
+    judged: Option<PathBuf>,
     /// Where to put the data.
     #[arg(long, default_value = "target/bench")]
     directory: PathBuf,
@@ -122,7 +125,11 @@ pub struct Arguments {
     #[arg(long, default_value_t = 30)]
     people: u32,
     /// Who asks, each for an equal share.
-    #[arg(long, value_delimiter = ',', default_value = "feed-council,feed-hospital,feed-gp,district-nurse,social-worker,pharmacist,student-nurse,practice-receptionist,hospital-doctor,patient")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "feed-council,feed-hospital,feed-gp,district-nurse,social-worker,pharmacist,student-nurse,practice-receptionist,hospital-doctor,patient"
+    )]
     askers: Vec<String>,
 }
 
@@ -134,6 +141,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         people: arguments.people,
         engine: arguments.engine,
         binary: arguments.binary.clone(),
+        judged: arguments
+            .judged
+            .as_ref()
+            .unwrap_or(&arguments.binary)
+            .clone(),
         directory: arguments.directory.clone(),
         askers: arguments.askers.iter().map(|name| Who::of(name)).collect(),
     };
@@ -167,6 +179,7 @@ struct Plan {
     people: u32,
     engine: Engine,
     binary: PathBuf,
+    judged: PathBuf,
     directory: PathBuf,
     askers: Vec<Who>,
 }
@@ -187,7 +200,8 @@ async fn judge(plan: Plan) -> usize {
         plan.seed, plan.requests, plan.engine
     );
     std::fs::create_dir_all(&plan.directory).expect("a directory");
-    let Some(ground) = Ground::new(plan.engine, &plan.binary, &plan.directory) else {
+    let Some(ground) = Ground::new(plan.engine, (&plan.binary, &plan.judged), &plan.directory)
+    else {
         return 0;
     };
     let begun = Instant::now();
@@ -200,7 +214,8 @@ async fn judge(plan: Plan) -> usize {
         begun.elapsed().as_secs()
     );
     let mut tally = Tally::default();
-    let share = plan.requests / plan.askers.len();
+    // A page that would be followed after the last request is not, so a few more are asked.
+    let share = plan.requests / plan.askers.len() + 20;
     for (place, who) in plan.askers.iter().enumerate() {
         let views = Views::of(&world, &known, *who);
         let hidden = rows::hidden(&rows, |row| views.of_row(row), |row| views.always(row));
@@ -225,7 +240,10 @@ mod tests {
         let here = std::env::current_exe().expect("this program");
         let place = here.parent()?.parent()?.join("connect-care");
         if !place.is_file() {
-            println!("skipped: {} is not built; build the workspace", place.display());
+            println!(
+                "skipped: {} is not built; build the workspace",
+                place.display()
+            );
             return None;
         }
         Some(place)
@@ -238,12 +256,17 @@ mod tests {
             seed: 20_261_123,
             people: 14,
             engine,
+            judged: binary.clone(),
             binary,
             directory: std::env::temp_dir(),
             askers: askers.iter().map(|name| Who::of(name)).collect(),
         };
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        assert_eq!(runtime.block_on(judge(plan)), 0, "see the differences above");
+        assert_eq!(
+            runtime.block_on(judge(plan)),
+            0,
+            "see the differences above"
+        );
     }
 
     #[test]
@@ -355,7 +378,11 @@ async fn every(server: &Server, token: &str, kind: ResourceType) -> Vec<Value> {
         let (status, page) = get(server, token, &address).await;
         assert_eq!(status, 200, "{kind}: {page}");
         let entries = page["entry"].as_array().cloned().unwrap_or_default();
-        all.extend(entries.into_iter().map(|mut entry| entry["resource"].take()));
+        all.extend(
+            entries
+                .into_iter()
+                .map(|mut entry| entry["resource"].take()),
+        );
         let links = page["link"].as_array().cloned().unwrap_or_default();
         next = links
             .iter()
@@ -372,7 +399,10 @@ async fn tell(server: &Server) -> HashMap<String, PersonId> {
     let http = reqwest::Client::new();
     let send = async |method: &str, token: &str, path: &str, body: String| {
         let answer = http
-            .request(method.parse().expect("a method"), format!("{}/fhir/R4{path}", server.base))
+            .request(
+                method.parse().expect("a method"),
+                format!("{}/fhir/R4{path}", server.base),
+            )
             .bearer_auth(token)
             .header("content-type", "application/fhir+json")
             .body(body)
@@ -382,7 +412,10 @@ async fn tell(server: &Server) -> HashMap<String, PersonId> {
         let status = answer.status().as_u16();
         (status, answer.text().await.expect("a body"))
     };
-    let tokens: Vec<String> = FEEDS.iter().map(|(feed, _)| server.token(&["--as", feed])).collect();
+    let tokens: Vec<String> = FEEDS
+        .iter()
+        .map(|(feed, _)| server.token(&["--as", feed]))
+        .collect();
     let patients = every(server, &tokens[0], ResourceType::PATIENT).await;
     let mut people = HashMap::new();
     let mut numbered = Vec::new();
@@ -405,7 +438,16 @@ async fn tell(server: &Server) -> HashMap<String, PersonId> {
     let mut of_each: Vec<Vec<Value>> = Vec::new();
     for token in &tokens {
         let mut theirs = Vec::new();
-        for kind in ["Encounter", "Condition", "Observation", "Procedure", "Specimen", "Device", "Practitioner", "ServiceRequest"] {
+        for kind in [
+            "Encounter",
+            "Condition",
+            "Observation",
+            "Procedure",
+            "Specimen",
+            "Device",
+            "Practitioner",
+            "ServiceRequest",
+        ] {
             let kind = ResourceType::from_name(kind).expect("a type");
             let all = every(server, token, kind).await;
             let told = |one: &Value| one["text"]["div"].to_string().contains("kanari");
@@ -421,14 +463,24 @@ async fn tell(server: &Server) -> HashMap<String, PersonId> {
                 .iter()
                 .skip(number)
                 .step_by(numbered.len())
-                .map(|one| format!("{}/{}", one["resourceType"].as_str().unwrap_or_default(), one["id"].as_str().unwrap_or_default()))
+                .map(|one| {
+                    format!(
+                        "{}/{}",
+                        one["resourceType"].as_str().unwrap_or_default(),
+                        one["id"].as_str().unwrap_or_default()
+                    )
+                })
                 .collect();
             let bundle = tales::pointing(feed, number, &server.base, &at).to_string();
             let (status, said) = send("POST", token, "", bundle).await;
             assert!(status < 300, "{feed} was answered {status}: {said}");
         }
         for (at, one) in of_each[place].iter().enumerate() {
-            let address = format!("/{}/{}", one["resourceType"].as_str().unwrap_or_default(), one["id"].as_str().unwrap_or_default());
+            let address = format!(
+                "/{}/{}",
+                one["resourceType"].as_str().unwrap_or_default(),
+                one["id"].as_str().unwrap_or_default()
+            );
             let (method, body) = match at % 9 {
                 2 | 3 => {
                     let mut body = one.clone();
@@ -453,7 +505,10 @@ async fn tell(server: &Server) -> HashMap<String, PersonId> {
 /// Two people choose. Written beside the running service, as the choices themselves are kept.
 fn choose(world: &World, people: &HashMap<String, PersonId>) {
     use sha2::{Digest as _, Sha256};
-    for (number, withheld, dissents) in [(WITHHELD.0, format!("\"{}\"", WITHHELD.1), false), (DISSENTS, String::new(), true)] {
+    for (number, withheld, dissents) in [
+        (WITHHELD.0, format!("\"{}\"", WITHHELD.1), false),
+        (DISSENTS, String::new(), true),
+    ] {
         let person = people[number].0 as i64;
         let choice = format!(
             "{{\"version\":2,\"connect_care\":\"none\",\"status\":\"decided\",\"withheld_sources\":[{withheld}],\"gp_dissent\":{dissents},\"decided_at\":\"2026-01-01T00:00:00Z\",\"number\":1}}"
@@ -495,7 +550,12 @@ impl Views {
         let joined = world
             .query("SELECT person, joined_into FROM person WHERE joined_into IS NOT NULL")
             .iter()
-            .map(|row| (row[0].parse().expect("a person"), row[1].parse().expect("a person")))
+            .map(|row| {
+                (
+                    row[0].parse().expect("a person"),
+                    row[1].parse().expect("a person"),
+                )
+            })
             .collect();
         Self { who, views, joined }
     }
@@ -540,8 +600,15 @@ fn view(user: &InventedUser, number: &str) -> View {
         (_, "practice") => "registered_gp",
         _ => "open_referral",
     };
-    let age = cast().iter().find(|one| one.nhs_number == number).map_or(50, |one| one.age_years);
-    let withheld: &[&str] = if number == WITHHELD.0 { &["council-x9l01"] } else { &[] };
+    let age = cast()
+        .iter()
+        .find(|one| one.nhs_number == number)
+        .map_or(50, |one| one.age_years);
+    let withheld: &[&str] = if number == WITHHELD.0 {
+        &["council-x9l01"]
+    } else {
+        &[]
+    };
     let facts = json!({
         "user": {"role": user.role, "org": format!("{}-{}", organisation.kind, organisation.ods.to_lowercase()),
                  "authenticated": true, "org_participating": true, "is_the_patient": user.role == "patient",
@@ -552,10 +619,17 @@ fn view(user: &InventedUser, number: &str) -> View {
         "choice": {"connect_care": "none", "status": "decided", "withheld_sources": withheld, "gp_dissent": number == DISSENTS},
         "break_glass": {"requested": false},
     });
-    let (_, decision) = access::json::decide_recorded(&facts.to_string(), SensitivitySet::from_bits(0b1_1111))
-        .expect("facts");
+    let (_, decision) =
+        access::json::decide_recorded(&facts.to_string(), SensitivitySet::from_bits(0b1_1111))
+            .expect("facts");
     let view = decision.view().cloned();
-    view.unwrap_or_else(|| panic!("{} is let in to {number} and the rules say {}", user.id, decision.reason().code()))
+    view.unwrap_or_else(|| {
+        panic!(
+            "{} is let in to {number} and the rules say {}",
+            user.id,
+            decision.reason().code()
+        )
+    })
 }
 
 /// One asker.
@@ -572,6 +646,8 @@ struct Tally {
     asked: usize,
     writes: usize,
     statuses: BTreeMap<u16, usize>,
+    /// Answers that hold a resource.
+    with_something: usize,
     differences: Vec<String>,
     took: BTreeMap<&'static str, Vec<(Duration, Duration)>>,
     lasted: Duration,
@@ -586,6 +662,8 @@ impl Case<'_> {
         let with = ground.copy(world, "a", "with_it");
         let without = ground.copy(world, "a", "without_it");
         without.erase(self.hidden);
+        with.compact();
+        without.compact();
         let (first, second) = (with.serve(0), without.serve(0));
         let side = |server: &Server| Side {
             base: server.base.clone(),
@@ -613,7 +691,8 @@ impl Case<'_> {
         let before = (requests - writes) * 3 / 4;
         self.reads(&worlds, &pools, 0..before, tally).await;
         self.writes(&worlds, &pools, writes, tally).await;
-        self.reads(&worlds, &pools, before..requests - writes, tally).await;
+        self.reads(&worlds, &pools, before..requests - writes, tally)
+            .await;
         tally.lasted += begun.elapsed();
         first.stop();
         second.stop();
@@ -634,7 +713,11 @@ impl Case<'_> {
         };
         match self.who {
             Who::Source(_, ods) => {
-                let all = self.known.samples.iter().map(|one| (one, one.source.as_str() != ods));
+                let all = self
+                    .known
+                    .samples
+                    .iter()
+                    .map(|one| (one, one.source.as_str() != ods));
                 BTreeMap::from([(String::new(), Pool::new(all))])
             }
             Who::Person(_) => {
@@ -663,8 +746,15 @@ impl Case<'_> {
         let person = match self.who {
             Who::Source(..) => people[0].clone(),
             Who::Person(user) => {
-                let open: Vec<String> = self.known.open[user.id].iter().map(ToString::to_string).collect();
-                let mut open: Vec<&String> = people.iter().copied().filter(|one| open.contains(one)).collect();
+                let open: Vec<String> = self.known.open[user.id]
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
+                let mut open: Vec<&String> = people
+                    .iter()
+                    .copied()
+                    .filter(|one| open.contains(one))
+                    .collect();
                 open.sort();
                 if open.is_empty() || dice.chance(12) {
                     (*dice.pick(&people)).clone()
@@ -819,14 +909,23 @@ impl Tally {
     fn note(&mut self, request: &Request, both: &Both) {
         self.asked += 1;
         *self.statuses.entry(both.with.status).or_default() += 1;
-        self.took.entry(request.template).or_default().push(both.took);
+        let text = &both.with.body;
+        let holds = text.contains("\"versionId\"") || text.contains("<versionId");
+        self.with_something += usize::from(both.with.status == 200 && holds);
+        self.took
+            .entry(request.template)
+            .or_default()
+            .push(both.took);
     }
 
     fn print(&self) {
         for said in self.differences.iter().filter(|said| !said.is_empty()) {
             println!("DIFFERENCE {said}\n");
         }
-        println!("\n{:22} {:>8} {:>12} {:>12}", "template", "requests", "median with", "without");
+        println!(
+            "\n{:22} {:>8} {:>12} {:>12}",
+            "template", "requests", "median with", "without"
+        );
         for (template, took) in &self.took {
             let median = |of: fn(&(Duration, Duration)) -> Duration| {
                 let mut all: Vec<Duration> = took.iter().map(of).collect();
@@ -841,9 +940,10 @@ impl Tally {
             );
         }
         println!(
-            "{} requests to each world ({} writes) in {} s, {:.0} a second in all; statuses {:?}; {} differences",
+            "{} requests to each world ({} writes, {} answers hold resources) in {} s, {:.0} a second in all; statuses {:?}; {} differences",
             self.asked,
             self.writes,
+            self.with_something,
             self.lasted.as_secs(),
             2.0 * self.asked as f64 / self.lasted.as_secs_f64(),
             self.statuses,

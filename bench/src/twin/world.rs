@@ -14,6 +14,8 @@ pub struct Ground {
     place: tempfile::TempDir,
     cluster: Option<Cluster>,
     binary: PathBuf,
+    /// What copies are served by.
+    judged: PathBuf,
 }
 
 /// The data of one world.
@@ -34,7 +36,7 @@ pub struct Server {
 
 impl Ground {
     /// None, with a printed word, where this machine has no PostgreSQL.
-    pub fn new(engine: Engine, binary: &Path, under: &Path) -> Option<Self> {
+    pub fn new(engine: Engine, (binary, judged): (&Path, &Path), under: &Path) -> Option<Self> {
         let cluster = match engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(Cluster::start_with(&[
@@ -50,6 +52,7 @@ impl Ground {
             place: tempfile::tempdir_in(under).expect("a directory"),
             cluster,
             binary: binary.to_owned(),
+            judged: judged.to_owned(),
         })
     }
 
@@ -63,7 +66,8 @@ impl Ground {
 
     /// A byte copy of a world that nobody serves.
     pub fn copy(&self, from: &World, of: &str, name: &str) -> World {
-        let world = self.named(name);
+        let mut world = self.named(name);
+        world.binary.clone_from(&self.judged);
         copy(&from.data, &world.data);
         if let Some(cluster) = &self.cluster {
             cluster.run(&format!("CREATE DATABASE {name} TEMPLATE {of}"));

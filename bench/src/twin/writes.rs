@@ -16,14 +16,26 @@ pub fn request(pool: &Pool<'_>, dice: &mut Dice) -> Option<Request> {
     let own = pool.visible(dice)?;
     Some(match dice.below(13) {
         0..=2 => put(own.address(), changed(own, dice), "update"),
-        3 => put(hidden.address(), changed(hidden, dice), "update of another's"),
+        3 => put(
+            hidden.address(),
+            changed(hidden, dice),
+            "update of another's",
+        ),
         4 => {
-            let mut request = put(hidden.kind.name().to_owned(), unnamed(hidden), "conditional update");
+            let mut request = put(
+                hidden.kind.name().to_owned(),
+                unnamed(hidden),
+                "conditional update",
+            );
             request.parameters.push(criterion(hidden)?);
             request
         }
         5 => {
-            let mut request = put(hidden.kind.name().to_owned(), unnamed(hidden), "conditional create");
+            let mut request = put(
+                hidden.kind.name().to_owned(),
+                unnamed(hidden),
+                "conditional create",
+            );
             request.method = "POST";
             let (name, value) = criterion(hidden)?;
             let text = form_urlencoded::Serializer::new(String::new())
@@ -34,7 +46,11 @@ pub fn request(pool: &Pool<'_>, dice: &mut Dice) -> Option<Request> {
         }
         6 => bare("DELETE", hidden.address(), "delete of another's"),
         7 => {
-            let mut request = bare("DELETE", hidden.kind.name().to_owned(), "conditional delete");
+            let mut request = bare(
+                "DELETE",
+                hidden.kind.name().to_owned(),
+                "conditional delete",
+            );
             request.parameters.push(criterion(hidden)?);
             request
         }
@@ -68,13 +84,17 @@ fn bare(method: &'static str, path: String, template: &'static str) -> Request {
 fn patch(path: String, dice: &mut Dice) -> Request {
     let mut request = bare("PATCH", path, "patch");
     let language = language(dice);
-    request.headers.push(("content-type", "application/json-patch+json".into()));
+    request
+        .headers
+        .push(("content-type", "application/json-patch+json".into()));
     request.body = Some(format!(
         "[{{\"op\":\"add\",\"path\":\"/language\",\"value\":\"{language}\"}}]"
     ));
     if dice.chance(40) {
         let version = 1 + dice.below(3);
-        request.headers.push(("if-match", format!("W/\"{version}\"")));
+        request
+            .headers
+            .push(("if-match", format!("W/\"{version}\"")));
     }
     request
 }

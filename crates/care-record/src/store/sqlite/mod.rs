@@ -39,11 +39,11 @@ use self::fault::reading;
 use self::readers::Readers;
 use self::reserve::Reserve;
 use self::writer::Writer;
+use super::Pending;
 use super::body::Codec;
 use super::filter::Filter;
 use super::index::Indexer;
 use super::prepare;
-use super::Pending;
 use super::{
     CaseEventRow, CaseQuery, CaseRow, CaseTally, ChangesAsked, Commit, Committed, DeliveryRow,
     DetailsQuery, Found, IdentifierRow, PersonRow, SealedRow, SourceActivity, Spot, SpotOrder,
@@ -230,7 +230,9 @@ impl Store for SqliteStore {
         view: &View,
         resource_type: ResourceType,
     ) -> Result<Vec<Header>, StoreError> {
-        self.on_records(|c| read_items::headers_of(c, person, &Filter::of_lists(view), resource_type))
+        self.on_records(|c| {
+            read_items::headers_of(c, person, &Filter::of_lists(view), resource_type)
+        })
     }
 
     fn bodies_in(

@@ -270,7 +270,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "minutes; bench/promises/S1.sh runs it"]
     fn nothing_hidden_influences_an_answer_on_sqlite() {
         check(
             Engine::Sqlite,
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "minutes; bench/promises/S1.sh runs it"]
+    #[ignore = "until resources have a longest size and history is read by sources"]
     fn bad_input_is_refused_in_words_and_in_bounds_and_nothing_of_it_is_kept() {
         let Some(binary) = product() else { return };
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -289,7 +288,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "minutes; bench/promises/S1.sh runs it"]
     fn nothing_hidden_influences_an_answer_on_postgresql() {
         check(Engine::Postgres, 800, &["feed-hospital", "social-worker"]);
     }

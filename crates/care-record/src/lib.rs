@@ -54,10 +54,11 @@ pub use directory::{Directory, Source};
 pub use disclosure::exceptional::{Pack, PackItem, Scope, ScopeCounts};
 pub use disclosure::{
     CasePerson, ChoiceTold, Confirm, ConfirmState, Details, Disclosed, Disclosure, DisclosureError,
-    Explained, FhirAsk, HistoryAsk, HistoryEntry, HistoryPage, HistoryPlace, FhirError, FhirPage, FhirResource, Found, FoundPerson, Ground, HeldLook,
-    Look, LookKind, MyAccess, MyAccessAsk, MyVisit, NumberProblem, Opened, OwnCase, OwnLetters,
-    OwnPerson, OwnRecord, OwnRequest, OwnSource, Page, ProxyStop, RecentPerson, Refusal,
-    SealedItem, Simulation, Stated, Stopped, VisitFacts, Why,
+    Explained, FhirAsk, FhirError, FhirPage, FhirResource, Found, FoundPerson, Ground, HeldLook,
+    HistoryAsk, HistoryEntry, HistoryPage, HistoryPlace, Look, LookKind, MyAccess, MyAccessAsk,
+    MyVisit, NumberProblem, Opened, OwnCase, OwnLetters, OwnPerson, OwnRecord, OwnRequest,
+    OwnSource, Page, ProxyStop, RecentPerson, Refusal, SealedItem, Simulation, Stated, Stopped,
+    VisitFacts, Why,
 };
 pub use disclosure::{LastAsk, MatchAsk, Matched, OperationPage, SummaryAsk, VersionAsk};
 pub use disclosure::{LogAsk, LogPage, OwnProof, RecordedEntry, Replayed};
@@ -72,9 +73,9 @@ pub use holdings::{
 pub use identity::{Identity, IdentityDecision, IdentityError};
 pub use intake::{
     BaseAnswer, BundleEntry, BundleKind, DeliveryOutcome, EntryMethod, FeedValidation, FhirAnswer,
-    FhirDelivery, FhirFormat, FhirMethod, FileDelivery, FileResult, Intake, ReplayError, RestAnswer,
-    RestBundle, RestMethod, RestRefusal, RestRequest, RestWrite, Senders, V2Answer, V2Delivery,
-    Validate, Written, read_bundle,
+    FhirDelivery, FhirFormat, FhirMethod, FileDelivery, FileResult, Intake, ReplayError,
+    RestAnswer, RestBundle, RestMethod, RestRefusal, RestRequest, RestWrite, Senders, V2Answer,
+    V2Delivery, Validate, Written, read_bundle,
 };
 pub use ledger::Ledger;
 pub use messages::{Message, MessageError, MessageState, Messages, OwnSettings};

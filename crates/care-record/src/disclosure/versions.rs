@@ -7,7 +7,9 @@ use care_core::vocabulary::{ItemId, PersonId};
 use jiff::Timestamp;
 
 use super::fhir::{item_name, parse_id};
-use super::{Disclosed, Disclosure, DisclosureError, FhirAsk, FhirError, FhirResource, decided_entry};
+use super::{
+    Disclosed, Disclosure, DisclosureError, FhirAsk, FhirError, FhirResource, decided_entry,
+};
 use crate::Caller;
 use crate::choices::CHOICE_ITEM;
 use crate::store::{StoreError, StoredBody};

@@ -14,7 +14,8 @@ use super::rest::{self, Book};
 use super::v2::{ATTEMPTS, kept};
 use super::validation::beside;
 use super::{
-    BaseAnswer, DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, Parts, json_bytes, reason,
+    BaseAnswer, DeliveryOutcome, FhirAnswer, FhirDelivery, FhirFormat, FhirMethod, Parts,
+    json_bytes, reason,
 };
 use crate::identity::Sender;
 use crate::store::{DeliveryRow, StoreError};

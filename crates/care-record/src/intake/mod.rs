@@ -39,11 +39,11 @@ use care_core::vocabulary::OdsCode;
 
 pub use file::{FileDelivery, FileResult};
 pub use replay::ReplayError;
-pub use validation::{FeedValidation, Validate};
 pub use rest::{
     BundleEntry, BundleKind, EntryMethod, RestAnswer, RestBundle, RestMethod, RestRefusal,
     RestRequest, RestWrite, Written, read_bundle,
 };
+pub use validation::{FeedValidation, Validate};
 
 use crate::clock::Clock;
 use crate::directory::Directory;

@@ -8,7 +8,9 @@ use care_core::vocabulary::PersonId;
 use jiff::Timestamp;
 
 use super::{Supply, SupplyCaller};
-use crate::disclosure::{Disclosed, FhirError, HistoryAsk, HistoryEntry, HistoryPage, HistoryPlace};
+use crate::disclosure::{
+    Disclosed, FhirError, HistoryAsk, HistoryEntry, HistoryPage, HistoryPlace,
+};
 use crate::search::{Held, Reader, Scope};
 use crate::store::{ChangePlace, ChangesAsked, StoredBody};
 
@@ -143,10 +145,10 @@ impl Supply {
     ) -> Result<Option<Timestamp>, FhirError> {
         let whole = (row.header.resource_type, row.header.item);
         let next = row.header.version.checked_add(1);
-        let after =
-            self.inner
-                .store
-                .version_of(row.owner(), scope.view, whole, next)?;
+        let after = self
+            .inner
+            .store
+            .version_of(row.owner(), scope.view, whole, next)?;
         Ok(after.map(|after| after.header.received_at))
     }
 
@@ -200,9 +202,12 @@ impl Supply {
                 resource: held.into_resource(),
             })
             .collect();
-        self.hand_over(entries, HistoryPage {
-            entries: entries_of_page,
-            next,
-        })
+        self.hand_over(
+            entries,
+            HistoryPage {
+                entries: entries_of_page,
+                next,
+            },
+        )
     }
 }

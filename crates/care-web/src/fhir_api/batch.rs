@@ -179,13 +179,17 @@ impl AskedBundle<'_> {
         let (state, caller) = (self.state.clone(), self.asker.source()?.clone());
         let (bytes, request_id) = (self.bytes.clone(), text(self.headers, &REQUEST_ID));
         let answer = crate::blocking(move || {
-            perform(&state, &caller, Performed {
-                writes,
-                kind: "POST Bundle",
-                asked: "POST",
-                bytes: &bytes,
-                request_id: request_id.as_deref(),
-            })
+            perform(
+                &state,
+                &caller,
+                Performed {
+                    writes,
+                    kind: "POST Bundle",
+                    asked: "POST",
+                    bytes: &bytes,
+                    request_id: request_id.as_deref(),
+                },
+            )
         })
         .await?;
         count(self.state, answer.outcome);
@@ -221,7 +225,10 @@ impl AskedBundle<'_> {
         if let Err(problem) = may_write(self.asker, write.resource_type, write.method) {
             return read_response(problem.into_response(), false).await;
         }
-        let bytes = write.body.as_ref().map(|body| body.to_string().into_bytes());
+        let bytes = write
+            .body
+            .as_ref()
+            .map(|body| body.to_string().into_bytes());
         let request_id = text(self.headers, &REQUEST_ID).map(|id| format!("{id}#{number}"));
         let asked = format!(
             "{:?} {}/{:?} {:?} {:?} {:?} {:?}",
@@ -239,13 +246,17 @@ impl AskedBundle<'_> {
         };
         let state = self.state.clone();
         let answer = crate::blocking(move || {
-            perform(&state, &caller, Performed {
-                kind: &format!("POST Bundle of {}", write.resource_type),
-                writes: vec![write],
-                asked: &asked,
-                bytes: bytes.as_deref().unwrap_or_default(),
-                request_id: request_id.as_deref(),
-            })
+            perform(
+                &state,
+                &caller,
+                Performed {
+                    kind: &format!("POST Bundle of {}", write.resource_type),
+                    writes: vec![write],
+                    asked: &asked,
+                    bytes: bytes.as_deref().unwrap_or_default(),
+                    request_id: request_id.as_deref(),
+                },
+            )
         })
         .await;
         let answer = match answer {

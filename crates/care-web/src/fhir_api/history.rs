@@ -52,9 +52,7 @@ async fn version(
             crate::blocking(move || supply.version(&caller, kind, &id, version)).await?
         }
     };
-    Ok(answer::resource(
-        found.map_err(fhir_problem)?.into_inner(),
-    ))
+    Ok(answer::resource(found.map_err(fhir_problem)?.into_inner()))
 }
 
 async fn of_one(
@@ -287,7 +285,11 @@ fn bundle(
         out.extend_from_slice(if place == 0 { b",\"entry\":[" } else { b"," });
         entry(&base, one, &mut out);
     }
-    out.extend_from_slice(if found.entries.is_empty() { b"}" } else { b"]}" });
+    out.extend_from_slice(if found.entries.is_empty() {
+        b"}"
+    } else {
+        b"]}"
+    });
     fhir_json(out)
 }
 
@@ -332,7 +334,15 @@ mod tests {
         for place in places {
             assert_eq!(read_place(&write_place(place)), Some(place));
         }
-        for wrong in ["", "7", "v", "vx", "c1.2.3.4", "c1.2.3.4.5.6", "c1.2.70000.4.5"] {
+        for wrong in [
+            "",
+            "7",
+            "v",
+            "vx",
+            "c1.2.3.4",
+            "c1.2.3.4.5.6",
+            "c1.2.70000.4.5",
+        ] {
             assert_eq!(read_place(wrong), None, "{wrong}");
         }
     }

@@ -44,14 +44,8 @@ pub fn router() -> Router<Shared> {
             "/fhir/R4/{type}/{id}/$validate",
             post(validate::of_instance),
         )
-        .route(
-            "/fhir/R4/{type}",
-            get(search::of_type),
-        )
-        .route(
-            "/fhir/R4/{type}/{id}",
-            get(read::read),
-        )
+        .route("/fhir/R4/{type}", get(search::of_type))
+        .route("/fhir/R4/{type}/{id}", get(read::read))
         .merge(operations::router())
         .merge(write::router())
         .merge(history::router())

@@ -149,6 +149,15 @@ pub(super) fn may_write(
     method: RestMethod,
 ) -> Result<(), ApiProblem> {
     asker.source()?;
+    if !super::table::is_written(kind) {
+        return Err(Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "not-supported",
+            "This type is not written to",
+            "It is made by the record itself and can only be read.",
+        )
+        .into());
+    }
     let interaction = match method {
         RestMethod::Create => Interaction::Create,
         RestMethod::Update | RestMethod::Patch => Interaction::Update,
@@ -220,13 +229,17 @@ async fn one(
             if let Some(form) = form {
                 write.body = Some(read(&bytes, form)?);
             }
-            Ok(perform(&state, &caller, Performed {
-                writes: vec![write],
-                kind: &kind,
-                asked: &asked_for,
-                bytes: &bytes,
-                request_id: request_id.as_deref(),
-            }))
+            Ok(perform(
+                &state,
+                &caller,
+                Performed {
+                    writes: vec![write],
+                    kind: &kind,
+                    asked: &asked_for,
+                    bytes: &bytes,
+                    request_id: request_id.as_deref(),
+                },
+            ))
         })
         .await??
     };
@@ -338,10 +351,21 @@ fn not_read(how: &str) -> Problem {
 }
 
 pub(super) fn read(bytes: &[u8], form: Form) -> Result<Json, Problem> {
-    let broken = |error: String| Problem::new(StatusCode::BAD_REQUEST, "structure", error, "Nothing was written.");
+    let broken = |error: String| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "structure",
+            error,
+            "Nothing was written.",
+        )
+    };
     match form {
-        Form::Json => Json::parse(bytes, Limits::default()).map_err(|error| broken(error.to_string())),
-        Form::Xml => xml::parse(bytes, Limits::default()).map_err(|error| broken(error.to_string())),
+        Form::Json => {
+            Json::parse(bytes, Limits::default()).map_err(|error| broken(error.to_string()))
+        }
+        Form::Xml => {
+            xml::parse(bytes, Limits::default()).map_err(|error| broken(error.to_string()))
+        }
     }
 }
 

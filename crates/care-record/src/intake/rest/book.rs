@@ -39,10 +39,8 @@ impl Book {
 
     /// The item of a key: as noted, else from the key itself.
     pub fn item(&self, source: &SourceCode, resource_type: ResourceType, key: &str) -> ItemId {
-        self.get(resource_type, key).map_or_else(
-            || item_id(source, resource_type, key),
-            |(_, item)| item,
-        )
+        self.get(resource_type, key)
+            .map_or_else(|| item_id(source, resource_type, key), |(_, item)| item)
     }
 }
 
@@ -110,7 +108,9 @@ impl Placeholders {
                     *text = format!("{SOURCE_REFERENCE}{name}/{key}");
                 }
             }
-            Json::Array(values) => values.iter_mut().for_each(|one| self.settle_references(one)),
+            Json::Array(values) => values
+                .iter_mut()
+                .for_each(|one| self.settle_references(one)),
             Json::Object(members) => members
                 .iter_mut()
                 .for_each(|(_, one)| self.settle_references(one)),

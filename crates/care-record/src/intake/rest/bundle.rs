@@ -25,7 +25,10 @@ pub enum BundleKind {
 
 /// The method of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "HTTP's own names, in FHIR's order of processing")]
+#[allow(
+    missing_docs,
+    reason = "HTTP's own names, in FHIR's order of processing"
+)]
 pub enum EntryMethod {
     Delete,
     Post,
@@ -142,7 +145,9 @@ pub(in crate::intake) fn check_size(entries: usize) -> Result<(), RestRefusal> {
     Err(RestRefusal::one(
         413,
         "too-costly",
-        format!("The Bundle has {entries} entries; one Bundle may have {MOST_ENTRIES}. Nothing was written."),
+        format!(
+            "The Bundle has {entries} entries; one Bundle may have {MOST_ENTRIES}. Nothing was written."
+        ),
         format!(
             "Send several Bundles of at most {MOST_ENTRIES} entries, each with everything its references \
              by urn:uuid point at; things in different Bundles refer to one another by type and id."

@@ -24,9 +24,10 @@ pub(super) fn note_deleted(source: &SourceCode, held: &Held) -> Change {
     Change::Keep {
         space: DELETED,
         key: deleted_key(source, held.whole()),
-        value: Some(held.owner.map_or_else(Vec::new, |person| {
-            person.0.to_be_bytes().to_vec()
-        })),
+        value: Some(
+            held.owner
+                .map_or_else(Vec::new, |person| person.0.to_be_bytes().to_vec()),
+        ),
         expires_ms: i64::MAX,
     }
 }
@@ -109,11 +110,7 @@ pub(super) fn read_id(
 
 impl Finder<'_> {
     /// The thing at `type/id`: by our id, else by the source's own key. A deleted one is given too.
-    pub fn at(
-        &self,
-        resource_type: ResourceType,
-        id: &str,
-    ) -> Result<Option<Held>, StoreError> {
+    pub fn at(&self, resource_type: ResourceType, id: &str) -> Result<Option<Held>, StoreError> {
         if let Some(held) = self.by_our_id(resource_type, id)? {
             return Ok(Some(held));
         }
@@ -254,9 +251,9 @@ impl Finder<'_> {
                 .iter()
                 .filter(|(name, _, source)| *name == system && source == self.source)
                 .map(|(_, value, _)| value);
-            let exact = own.clone().find(|key| {
-                item_id(self.source, ResourceType::PATIENT, key) == held.item
-            });
+            let exact = own
+                .clone()
+                .find(|key| item_id(self.source, ResourceType::PATIENT, key) == held.item);
             return Ok(exact.or_else(|| own.next()).cloned());
         }
         let name = held.resource_type.name();
@@ -271,10 +268,7 @@ impl Finder<'_> {
     }
 
     /// What else the source sent about a person, besides their Patient and our notes of origin.
-    pub fn other_items(
-        &self,
-        person: PersonId,
-    ) -> Result<Vec<(ResourceType, ItemId)>, StoreError> {
+    pub fn other_items(&self, person: PersonId) -> Result<Vec<(ResourceType, ItemId)>, StoreError> {
         let headers = self.store.headers(person, self.view)?;
         Ok(headers
             .into_iter()

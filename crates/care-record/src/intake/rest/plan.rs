@@ -135,12 +135,7 @@ impl Plan {
         }
     }
 
-    fn delete(
-        &self,
-        finder: &Finder<'_>,
-        write: &RestWrite,
-        now: Timestamp,
-    ) -> Result<Aim, Stop> {
+    fn delete(&self, finder: &Finder<'_>, write: &RestWrite, now: Timestamp) -> Result<Aim, Stop> {
         let Some(criteria) = &write.criteria else {
             let held = self.addressed(finder, write)?.filter(|held| !held.deleted);
             check_match(write, held.as_ref())?;
@@ -292,11 +287,7 @@ impl Plan {
         self.put(finder, &after, write, id, Some(held), true)
     }
 
-    fn addressed(
-        &self,
-        finder: &Finder<'_>,
-        write: &RestWrite,
-    ) -> Result<Option<Held>, Stop> {
+    fn addressed(&self, finder: &Finder<'_>, write: &RestWrite) -> Result<Option<Held>, Stop> {
         let id = write.id.as_deref().unwrap_or_default();
         Ok(finder.at(write.resource_type, id)?)
     }

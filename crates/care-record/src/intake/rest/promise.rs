@@ -80,7 +80,12 @@ fn promise_r24_no_update_is_lost() {
             break;
         }
         let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "intake::rest::promise::r24_writer", "--ignored", "--nocapture"])
+            .args([
+                "--exact",
+                "intake::rest::promise::r24_writer",
+                "--ignored",
+                "--nocapture",
+            ])
             .env("R24_DIRECTORY", directory.path())
             .env("R24_ADDRESS", address.as_deref().unwrap_or_default())
             .env("R24_LEFT", (updates - done).to_string())
@@ -115,13 +120,21 @@ fn promise_r24_no_update_is_lost() {
 fn prepare(record: &Record) {
     let ada = r#"{"resourceType":"Patient","id":"ada","name":[{"family":"Cole","given":["Ada"]}],"birthDate":"1950-01-01"}"#;
     let ada = Json::parse(ada.as_bytes(), Limits::default()).expect("JSON");
-    let answer = record
-        .intake()
-        .receive_rest(&request(vec![update(ResourceType::PATIENT, "ada", ada, None)]));
+    let answer = record.intake().receive_rest(&request(vec![update(
+        ResourceType::PATIENT,
+        "ada",
+        ada,
+        None,
+    )]));
     assert!(answer.result.is_ok(), "{answer:?}");
     for thing in 0..THINGS {
         let first = observation(thing, 1, "first");
-        let write = update(ResourceType::OBSERVATION, &format!("thing-{thing}"), first, None);
+        let write = update(
+            ResourceType::OBSERVATION,
+            &format!("thing-{thing}"),
+            first,
+            None,
+        );
         let answer = record.intake().receive_rest(&request(vec![write]));
         assert!(answer.result.is_ok(), "{answer:?}");
     }
@@ -169,7 +182,9 @@ fn write_on(record: &Record, writer: u64, left: &AtomicU64, mut ledger: &std::fs
     let mut state = u64::from(std::process::id()) * 31 + writer + 1;
     let mut count = 0;
     while left.load(Ordering::Relaxed) > 0 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         let thing = (state >> 33) % THINGS;
         let (version, value, _) = newest(record, thing);
         count += 1;
@@ -252,7 +267,10 @@ fn compare(record: &Record, ledger: &[String], killed: u64) -> usize {
         .filter(|line| {
             let mut parts = line.split(' ');
             let mut number = || parts.next().and_then(|text| text.parse::<u64>().ok());
-            let key = (number().expect("a thing"), number().expect("a version") as u32);
+            let key = (
+                number().expect("a thing"),
+                number().expect("a version") as u32,
+            );
             let token = parts.next().unwrap_or_default();
             found.get(&key).is_none_or(|(_, held)| held != token)
         })

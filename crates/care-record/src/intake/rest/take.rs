@@ -1,10 +1,10 @@
 //! A REST request on its way: plan, map, file, one commit, the answer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use care_core::access::{Supplier, View, supplier_view};
 use care_core::fhir::{self, IssueSeverity, Json, Limits, OutcomeIssue, ResourceType};
-use care_core::mapping::fhir::{FhirContext, map_fhir};
+use care_core::mapping::fhir::{FhirContext, Refusal, map_fhir};
 use care_core::mapping::{MapIssue, Mapped};
 use care_core::vocabulary::{ItemId, OrganisationKind, PersonId};
 
@@ -235,9 +235,10 @@ impl<'a> Taking<'a> {
         // One at a time for each address; whatever comes by another is seen by what the store expects.
         let names: Vec<String> = self.request.writes.iter().map(address).collect();
         let _addresses = is_guarded().then(|| {
-            self.parts
-                .addresses
-                .enter(self.request.source.as_str(), names.iter().map(String::as_str))
+            self.parts.addresses.enter(
+                self.request.source.as_str(),
+                names.iter().map(String::as_str),
+            )
         });
         let mut reused = HashMap::new();
         let mut standing = None;
@@ -302,7 +303,10 @@ impl<'a> Taking<'a> {
         let mut advice = Vec::new();
         for (place, put) in self.puts(plan) {
             let write = &self.request.writes[place];
-            let resource = write.body.as_ref().filter(|_| write.method != RestMethod::Patch);
+            let resource = write
+                .body
+                .as_ref()
+                .filter(|_| write.method != RestMethod::Patch);
             let resource = resource.unwrap_or(&put.resource);
             let at = |text: String| match write.entry {
                 None => text,
@@ -312,7 +316,10 @@ impl<'a> Taking<'a> {
                 }
             };
             let now = self.received.received_at;
-            let looked = self.parts.validation.look(self.request.source, resource, now);
+            let looked = self
+                .parts
+                .validation
+                .look(self.request.source, resource, now);
             match looked {
                 Ok(issues) => advice.extend(issues.into_iter().map(|issue| MapIssue {
                     place: at(issue.expression.unwrap_or_default()),
@@ -359,11 +366,26 @@ impl<'a> Taking<'a> {
         };
         let places: Vec<usize> = puts.iter().map(|(place, _)| *place).collect();
         let mut all = map_fhir(&bundle, &context).map_err(|refusal| {
+            if refusal == Refusal::Nothing {
+                return self.no_record(puts.first().map(|(place, _)| *place));
+            }
             let mut refusal = RestRefusal::from(&refusal);
             refusal.put_places(|text| self.place(text, &places));
             refusal
         })?;
         plan.placeholders.settle(&mut all);
+        let drafts: HashSet<(ResourceType, &str)> = all
+            .iter()
+            .flat_map(|mapped| &mapped.drafts)
+            .map(|draft| (draft.resource_type, draft.source_key.as_str()))
+            .collect();
+        let left_out = puts.iter().find(|(place, put)| {
+            let kind = self.request.writes[*place].resource_type;
+            !drafts.contains(&(kind, put.key.as_str()))
+        });
+        if let Some((place, _)) = left_out {
+            return Err(self.no_record(Some(*place)).into());
+        }
         let traced = self
             .parts
             .directory
@@ -378,6 +400,20 @@ impl<'a> Taking<'a> {
             }
         }
         Ok(all)
+    }
+
+    /// A feed's Bundle is kept without such an entry; a write of it alone has nothing to keep.
+    fn no_record(&self, place: Option<usize>) -> RestRefusal {
+        let write = place.and_then(|place| self.request.writes.get(place));
+        let kind = write.map_or("resource", |write| write.resource_type.name());
+        RestRefusal::one(
+            422,
+            "not-supported",
+            format!("{kind} is no part of a care record, so nothing was written."),
+            "Send the resources about people, or leave this one out.",
+        )
+        .kept(DeliveryOutcome::Refused)
+        .about(write.and_then(|write| write.entry))
     }
 
     fn puts<'p>(&self, plan: &'p Plan) -> Vec<(usize, &'p Put)> {
@@ -435,14 +471,15 @@ impl<'a> Taking<'a> {
             one.order = PutOrder::ByArrival;
             one.event_at = self.received.received_at;
             one.expect = match &put.held {
-                Some(held) if !held.deleted && held.owner == one.person => {
-                    expected(held.version)
-                }
+                Some(held) if !held.deleted && held.owner == one.person => expected(held.version),
                 _ => Expect::Absent,
             };
             match &put.held {
                 Some(held) if held.owner != one.person => {
-                    more.extend(self.moved(put, held).map_err(|refusal| refusal.about(write.entry))?);
+                    more.extend(
+                        self.moved(put, held)
+                            .map_err(|refusal| refusal.about(write.entry))?,
+                    );
                 }
                 Some(_) => {}
                 None if one.resource_type == ResourceType::PATIENT => {
@@ -519,12 +556,7 @@ impl<'a> Taking<'a> {
     }
 
     /// The tombstones, and the ends of the involvements that stood on what is deleted.
-    fn take_away(
-        &self,
-        plan: &Plan,
-        finder: &Finder<'_>,
-        filed: &mut Filed,
-    ) -> Result<(), Stop> {
+    fn take_away(&self, plan: &Plan, finder: &Finder<'_>, filed: &mut Filed) -> Result<(), Stop> {
         for (aim, write) in plan.aims.iter().zip(&self.request.writes) {
             let Aim::Delete(all) = aim else { continue };
             for held in all {
@@ -583,12 +615,7 @@ impl<'a> Taking<'a> {
             .collect())
     }
 
-    fn commit(
-        &self,
-        plan: &Plan,
-        finder: &Finder<'_>,
-        filed: Filed,
-    ) -> Result<Attempt, Stop> {
+    fn commit(&self, plan: &Plan, finder: &Finder<'_>, filed: Filed) -> Result<Attempt, Stop> {
         let warnings = filed.issues.clone();
         let mut writes = self.foreseen(plan, finder, &filed, &warnings)?;
         let is_nothing = filed.changes.is_empty();
@@ -617,7 +644,10 @@ impl<'a> Taking<'a> {
         match self.parts.store.commit(commit) {
             Ok(done) => {
                 for (whole, put) in order.iter().zip(&done.items) {
-                    for write in writes.iter_mut().filter(|write| write.whole == Some(*whole)) {
+                    for write in writes
+                        .iter_mut()
+                        .filter(|write| write.whole == Some(*whole))
+                    {
                         write.kept.version = Some(put.version());
                     }
                 }
@@ -756,10 +786,12 @@ impl<'a> Taking<'a> {
             if let Some((owner, kind, item)) = write.whole() {
                 let given = read_id(kind, owner, item);
                 if write.status != 204 {
-                    let stored =
-                        self.parts
-                            .store
-                            .version_of(owner, &self.view, (kind, item), write.version)?;
+                    let stored = self.parts.store.version_of(
+                        owner,
+                        &self.view,
+                        (kind, item),
+                        write.version,
+                    )?;
                     read = stored.map(|stored| as_read(stored.body, kind, &given));
                 }
                 id = Some(given);
@@ -864,7 +896,9 @@ fn still_referred_to(left: usize) -> RestRefusal {
     RestRefusal::one(
         409,
         "conflict",
-        format!("You have sent {left} other resources about this person, so the Patient was not deleted."),
+        format!(
+            "You have sent {left} other resources about this person, so the Patient was not deleted."
+        ),
         "Delete those first, or all of them in one transaction.",
     )
 }

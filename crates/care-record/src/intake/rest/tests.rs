@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use care_core::access::{Supplier, supplier_view};
 use care_core::fhir::{Json, Limits, ResourceType};
-use care_core::vocabulary::{OdsCode, OrganisationKind, Organisation, SourceCode};
+use care_core::vocabulary::{OdsCode, Organisation, OrganisationKind, SourceCode};
 use jiff::{Timestamp, ToSpan as _};
 
 use super::find::Finder;
@@ -117,7 +117,8 @@ fn delete(kind: ResourceType, id: &str) -> RestWrite {
 }
 
 fn json(text: &str) -> Json {
-    Json::parse(text.as_bytes(), Limits::default()).unwrap_or_else(|error| panic!("{error}: {text}"))
+    Json::parse(text.as_bytes(), Limits::default())
+        .unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 fn ada(id: &str) -> Json {
@@ -144,10 +145,12 @@ impl World {
         let directory = tempfile::tempdir().expect("a directory");
         let start: Timestamp = "2026-11-23T10:00:00Z".parse().expect("a time");
         let clock = Arc::new(FixedClock::at(start));
-        let engine = cluster.as_ref().map_or(Engine::Sqlite, |cluster| Engine::Postgres {
-            address: cluster.address(),
-            password: None,
-        });
+        let engine = cluster
+            .as_ref()
+            .map_or(Engine::Sqlite, |cluster| Engine::Postgres {
+                address: cluster.address(),
+                password: None,
+            });
         let record = Record::open(Options {
             clock: clock.clone(),
             ..options(directory.path(), engine)
@@ -195,8 +198,13 @@ impl World {
             source: &RJ1,
             base: "",
         };
-        let held = finder.at(kind, id).expect("the store answers").expect("held");
-        let all = finder.store.versions(held.owner, &view, held.whole(), None, 100);
+        let held = finder
+            .at(kind, id)
+            .expect("the store answers")
+            .expect("held");
+        let all = finder
+            .store
+            .versions(held.owner, &view, held.whole(), None, 100);
         all.expect("the store answers")
             .iter()
             .map(|stored| (stored.header.version, stored.header.deleted))
@@ -237,7 +245,11 @@ fn a_thing_is_created_updated_and_deleted_under_both_its_addresses() {
         let (status, person, version) = world.one(update(PATIENT, "ada", ada("ada"), None));
         assert_eq!((status, version), (201, 1), "{person}");
         let same = world.one(update(PATIENT, "ada", ada("ada"), None));
-        assert_eq!(same, (200, person.clone(), 1), "identical content keeps the version");
+        assert_eq!(
+            same,
+            (200, person.clone(), 1),
+            "identical content keeps the version"
+        );
         let by_ours = world.one(update(PATIENT, &person, ada(&person), None));
         assert_eq!(by_ours, (200, person.clone(), 1));
 
@@ -250,25 +262,41 @@ fn a_thing_is_created_updated_and_deleted_under_both_its_addresses() {
         assert_ne!(id, other, "each create makes a new one");
         let changed = world.one(update(OBSERVATION, &id, result(&id, &subject, "121"), None));
         assert_eq!(changed, (200, id.clone(), 2));
-        let wrong = world.one(update(OBSERVATION, &id, result("else", &subject, "121"), None));
+        let wrong = world.one(update(
+            OBSERVATION,
+            &id,
+            result("else", &subject, "121"),
+            None,
+        ));
         assert_eq!((wrong.0, wrong.1.as_str()), (400, "invalid"));
 
         let kept = world.one(delete(PATIENT, &person));
         assert_eq!((kept.0, kept.1.as_str()), (409, "conflict"), "it has items");
         assert_eq!(world.one(delete(OBSERVATION, &id)), (204, id.clone(), 3));
         assert_eq!(world.one(delete(OBSERVATION, &id)).0, 204, "idempotent");
-        assert_eq!(world.versions(OBSERVATION, &id), [(3, true), (2, false), (1, false)]);
+        assert_eq!(
+            world.versions(OBSERVATION, &id),
+            [(3, true), (2, false), (1, false)]
+        );
         let back = world.one(update(OBSERVATION, &id, result(&id, &subject, "122"), None));
         assert_eq!(back, (201, id.clone(), 4), "a put brings it back");
         assert_eq!(world.one(delete(OBSERVATION, "never-sent")).0, 204);
 
-        let all: Vec<RestWrite> = [(OBSERVATION, &id), (OBSERVATION, &other), (PATIENT, &person)]
-            .map(|(kind, id)| delete(kind, id))
-            .to_vec();
+        let all: Vec<RestWrite> = [
+            (OBSERVATION, &id),
+            (OBSERVATION, &other),
+            (PATIENT, &person),
+        ]
+        .map(|(kind, id)| delete(kind, id))
+        .to_vec();
         let all = world.ask(&request(all)).expect("deleted together");
         assert!(all.iter().all(|one| one.status == 204), "{all:?}");
         let (status, again, version) = world.one(create(PATIENT, ada("x")));
-        assert_eq!((status, again, version), (201, person.clone(), 3), "the same person comes back");
+        assert_eq!(
+            (status, again, version),
+            (201, person.clone(), 3),
+            "the same person comes back"
+        );
         let twice = world.one(create(PATIENT, ada("x")));
         assert_eq!((twice.0, twice.1.as_str()), (409, "duplicate"));
     });
@@ -279,7 +307,12 @@ fn preconditions_hold_and_another_sources_things_are_not_there() {
     on_both(|world| {
         let (_, person, _) = world.one(update(PATIENT, "ada", ada("ada"), None));
         let subject = format!("Patient/{person}");
-        let (_, id, _) = world.one(update(OBSERVATION, "o1", result("o1", "Patient/ada", "1"), None));
+        let (_, id, _) = world.one(update(
+            OBSERVATION,
+            "o1",
+            result("o1", "Patient/ada", "1"),
+            None,
+        ));
         let put = |value: &str, tags: &str| {
             let body = result(&id, &subject, value);
             update(OBSERVATION, &id, body, Some(tags.to_owned()))
@@ -296,7 +329,12 @@ fn preconditions_hold_and_another_sources_things_are_not_there() {
             let value = format!("{}", world.versions(OBSERVATION, &id).len() + 1);
             assert_eq!(world.one(put(&value, tags)).0, expected, "{tags}");
         }
-        let absent = update(OBSERVATION, "o9", result("o9", &subject, "1"), Some("*".to_owned()));
+        let absent = update(
+            OBSERVATION,
+            "o9",
+            result("o9", &subject, "1"),
+            Some("*".to_owned()),
+        );
         assert_eq!(world.one(absent).0, 412, "If-Match of nothing");
         let only_new = |id: &str| RestWrite {
             if_none_match: Some("*".to_owned()),
@@ -317,7 +355,11 @@ fn preconditions_hold_and_another_sources_things_are_not_there() {
         let before = world.versions(OBSERVATION, &id).len();
         let patched = world.one(patch(&id));
         assert_eq!((patched.0, patched.2 as usize), (200, before + 1));
-        assert_eq!(world.one(patch("o1")), (200, id.clone(), patched.2), "by its own key, unchanged");
+        assert_eq!(
+            world.one(patch("o1")),
+            (200, id.clone(), patched.2),
+            "by its own key, unchanged"
+        );
         assert_eq!(world.one(patch("o7")).0, 404);
         world.one(delete(OBSERVATION, &id));
         assert_eq!(world.one(patch(&id)).0, 410);
@@ -341,35 +383,73 @@ fn a_transaction_holds_together_and_its_references_are_resolved() {
                 entry(0, "urn:uuid:o1", create(OBSERVATION, first.clone())),
                 entry(1, "urn:uuid:p", create(PATIENT, ada("p"))),
                 entry(2, "urn:uuid:o2", create(OBSERVATION, second.clone())),
-                entry(3, "https://care.example/fhir/R4/Observation/o3",
-                    update(OBSERVATION, "o3", result("o3", "urn:uuid:p", "7"), None)),
+                entry(
+                    3,
+                    "https://care.example/fhir/R4/Observation/o3",
+                    update(OBSERVATION, "o3", result("o3", "urn:uuid:p", "7"), None),
+                ),
             ]
         };
         let mut broken = writes();
         broken[2].body = Some(json(r#"{"resourceType":"Observation","status":"odd"}"#));
         let refusal = world.ask(&request(broken)).expect_err("refused whole");
         assert_eq!(refusal.status, 422);
-        let place = refusal.outcome.text_at(&["issue", "expression"]).unwrap_or_default().to_owned();
+        let place = refusal
+            .outcome
+            .text_at(&["issue", "expression"])
+            .unwrap_or_default()
+            .to_owned();
         assert!(place.starts_with("Bundle.entry[2].resource"), "{place}");
-        assert_eq!(world.one(delete(OBSERVATION, "o3")), (204, String::new(), 0), "nothing half written");
+        assert_eq!(
+            world.one(delete(OBSERVATION, "o3")),
+            (204, String::new(), 0),
+            "nothing half written"
+        );
 
-        let named = RestRequest { request_id: Some("r-1"), asked: "a", ..request(writes()) };
+        let named = RestRequest {
+            request_id: Some("r-1"),
+            asked: "a",
+            ..request(writes())
+        };
         let done = world.ask(&named).expect("written");
-        assert_eq!(done.iter().map(|one| one.status).collect::<Vec<_>>(), [201, 201, 201, 201]);
+        assert_eq!(
+            done.iter().map(|one| one.status).collect::<Vec<_>>(),
+            [201, 201, 201, 201]
+        );
         let ids: Vec<&str> = done.iter().filter_map(|one| one.id.as_deref()).collect();
-        let body = |one: &Written| String::from_utf8_lossy(one.body.as_deref().unwrap_or_default()).into_owned();
+        let body = |one: &Written| {
+            String::from_utf8_lossy(one.body.as_deref().unwrap_or_default()).into_owned()
+        };
         let text = body(&done[0]);
-        for target in [format!("Patient/{}", ids[1]), format!("Observation/{}", ids[2]), format!("Observation/{}", ids[3])] {
-            assert!(text.contains(&format!("\"reference\":\"{target}\"")), "{target}\n{text}");
+        for target in [
+            format!("Patient/{}", ids[1]),
+            format!("Observation/{}", ids[2]),
+            format!("Observation/{}", ids[3]),
+        ] {
+            assert!(
+                text.contains(&format!("\"reference\":\"{target}\"")),
+                "{target}\n{text}"
+            );
         }
-        assert!(body(&done[2]).contains(&format!("Observation/{}", ids[0])), "a circle");
+        assert!(
+            body(&done[2]).contains(&format!("Observation/{}", ids[0])),
+            "a circle"
+        );
         let again = world.ask(&named).expect("the stored answer");
         assert_eq!(again, done);
-        let other = RestRequest { request_id: Some("r-1"), asked: "b", ..request(writes()) };
+        let other = RestRequest {
+            request_id: Some("r-1"),
+            asked: "b",
+            ..request(writes())
+        };
         assert_eq!(told(world.ask(&other)).0, 409);
 
         let twice = vec![
-            entry(0, "urn:uuid:a", update(OBSERVATION, "o3", result("o3", "urn:uuid:p", "8"), None)),
+            entry(
+                0,
+                "urn:uuid:a",
+                update(OBSERVATION, "o3", result("o3", "urn:uuid:p", "8"), None),
+            ),
             entry(1, "urn:uuid:b", delete(OBSERVATION, ids[3])),
         ];
         let refusal = world.ask(&request(twice)).expect_err("one thing twice");
@@ -381,17 +461,33 @@ fn a_transaction_holds_together_and_its_references_are_resolved() {
 fn a_result_filed_under_the_wrong_person_moves_only_by_its_own_key() {
     on_both(|world| {
         let (_, ada_id, _) = world.one(update(PATIENT, "ada", ada("ada"), None));
-        let ben = json(r#"{"resourceType":"Patient","id":"ben","name":[{"family":"Day","given":["Ben"]}],"birthDate":"1971-05-05"}"#);
+        let ben = json(
+            r#"{"resourceType":"Patient","id":"ben","name":[{"family":"Day","given":["Ben"]}],"birthDate":"1971-05-05"}"#,
+        );
         let (_, ben_id, _) = world.one(update(PATIENT, "ben", ben, None));
-        let (_, id, _) = world.one(update(OBSERVATION, "o1", result("o1", "Patient/ada", "1"), None));
+        let (_, id, _) = world.one(update(
+            OBSERVATION,
+            "o1",
+            result("o1", "Patient/ada", "1"),
+            None,
+        ));
         let subject = format!("Patient/{ben_id}");
         let refused = world.one(update(OBSERVATION, &id, result(&id, &subject, "1"), None));
         assert_eq!((refused.0, refused.1.as_str()), (422, "business-rule"));
-        let (status, moved, version) = world.one(update(OBSERVATION, "o1", result("o1", "Patient/ben", "1"), None));
+        let (status, moved, version) = world.one(update(
+            OBSERVATION,
+            "o1",
+            result("o1", "Patient/ben", "1"),
+            None,
+        ));
         assert_eq!((status, version), (201, 1));
         assert!(moved.starts_with(&ben_id) && id.starts_with(&ada_id));
         assert_eq!(world.versions(OBSERVATION, &id), [(2, true), (1, false)]);
-        assert_eq!(world.one(delete(OBSERVATION, "o1")), (204, moved, 2), "the key leads to where it is now");
+        assert_eq!(
+            world.one(delete(OBSERVATION, "o1")),
+            (204, moved, 2),
+            "the key leads to where it is now"
+        );
     });
 }
 
@@ -405,7 +501,11 @@ fn conditional_writes_act_on_the_one_match_and_on_no_other_number() {
         };
         let (status, person, _) = world.one(new(by_number));
         assert_eq!(status, 201);
-        assert_eq!(world.one(new(by_number)), (200, person.clone(), 1), "found, not made");
+        assert_eq!(
+            world.one(new(by_number)),
+            (200, person.clone(), 1),
+            "found, not made"
+        );
 
         let subject = format!("Patient/{person}");
         let named = |id: Option<&str>, number: &str, value: &str| {
@@ -413,7 +513,10 @@ fn conditional_writes_act_on_the_one_match_and_on_no_other_number() {
             if id.is_none() {
                 body.set("id", Json::Null);
             }
-            body.set("identifier", json(&format!(r#"[{{"system":"urn:lab","value":"{number}"}}]"#)));
+            body.set(
+                "identifier",
+                json(&format!(r#"[{{"system":"urn:lab","value":"{number}"}}]"#)),
+            );
             body
         };
         let put = |criteria: &str, body: Json| RestWrite {
@@ -423,42 +526,107 @@ fn conditional_writes_act_on_the_one_match_and_on_no_other_number() {
         };
         let by = |method: RestMethod, criteria: &str| RestWrite {
             criteria: Some(criteria.to_owned()),
-            body: Some(json(r#"[{"op":"replace","path":"/status","value":"amended"}]"#)),
+            body: Some(json(
+                r#"[{"op":"replace","path":"/status","value":"amended"}]"#,
+            )),
             ..write(method, OBSERVATION)
         };
         let (status, first, _) = world.one(put("identifier=urn:lab|1", named(None, "1", "5")));
         assert_eq!(status, 201);
-        assert_eq!(world.one(put("identifier=urn:lab|1", named(None, "1", "6"))), (200, first.clone(), 2));
-        assert_eq!(world.one(put("identifier=urn:lab|1", named(Some(&first), "1", "7"))).2, 3);
-        assert_eq!(world.one(put("identifier=urn:lab|1", named(Some("other"), "1", "7"))).0, 400);
-        assert_eq!(world.one(put("identifier=urn:lab|9", named(Some(&first), "9", "7"))).0, 409);
-        let (status, second, _) = world.one(put("identifier=urn:lab|2", named(Some("own-key"), "2", "8")));
+        assert_eq!(
+            world.one(put("identifier=urn:lab|1", named(None, "1", "6"))),
+            (200, first.clone(), 2)
+        );
+        assert_eq!(
+            world
+                .one(put("identifier=urn:lab|1", named(Some(&first), "1", "7")))
+                .2,
+            3
+        );
+        assert_eq!(
+            world
+                .one(put("identifier=urn:lab|1", named(Some("other"), "1", "7")))
+                .0,
+            400
+        );
+        assert_eq!(
+            world
+                .one(put("identifier=urn:lab|9", named(Some(&first), "9", "7")))
+                .0,
+            409
+        );
+        let (status, second, _) = world.one(put(
+            "identifier=urn:lab|2",
+            named(Some("own-key"), "2", "8"),
+        ));
         assert_eq!(status, 201);
         assert_eq!(world.one(put("status=final", named(None, "3", "8"))).0, 412);
         assert_eq!(world.one(put("odd=1", named(None, "3", "8"))).0, 400);
         assert_eq!(world.one(by(RestMethod::Patch, "status=final")).0, 412);
-        assert_eq!(world.one(by(RestMethod::Patch, "identifier=urn:lab|3")).0, 404);
-        assert_eq!(world.one(by(RestMethod::Patch, "identifier=urn:lab|2")), (200, second.clone(), 2));
-        assert_eq!(world.one(by(RestMethod::Delete, "status=final,amended")).0, 412);
-        assert_eq!(world.one(by(RestMethod::Delete, "identifier=urn:lab|3")).0, 204);
-        assert_eq!(world.one(by(RestMethod::Delete, "status=final,amended&_count=2")).0, 204);
-        assert_eq!(world.one(delete(OBSERVATION, "own-key")).1, "", "it was deleted with the other");
+        assert_eq!(
+            world.one(by(RestMethod::Patch, "identifier=urn:lab|3")).0,
+            404
+        );
+        assert_eq!(
+            world.one(by(RestMethod::Patch, "identifier=urn:lab|2")),
+            (200, second.clone(), 2)
+        );
+        assert_eq!(
+            world.one(by(RestMethod::Delete, "status=final,amended")).0,
+            412
+        );
+        assert_eq!(
+            world.one(by(RestMethod::Delete, "identifier=urn:lab|3")).0,
+            204
+        );
+        assert_eq!(
+            world
+                .one(by(RestMethod::Delete, "status=final,amended&_count=2"))
+                .0,
+            204
+        );
+        assert_eq!(
+            world.one(delete(OBSERVATION, "own-key")).1,
+            "",
+            "it was deleted with the other"
+        );
 
-        let entry = |number: usize, write: RestWrite| RestWrite { entry: Some(number), ..write };
+        let entry = |number: usize, write: RestWrite| RestWrite {
+            entry: Some(number),
+            ..write
+        };
         let mut member = named(None, "4", "1");
-        member.set("subject", json(&format!(r#"{{"reference":"Patient?{by_number}"}}"#)));
-        member.set("hasMember", json(r#"[{"reference":"Observation?identifier=urn:lab|5"}]"#));
+        member.set(
+            "subject",
+            json(&format!(r#"{{"reference":"Patient?{by_number}"}}"#)),
+        );
+        member.set(
+            "hasMember",
+            json(r#"[{"reference":"Observation?identifier=urn:lab|5"}]"#),
+        );
         let all = vec![
             entry(0, create(OBSERVATION, member.clone())),
             entry(1, create(OBSERVATION, named(None, "5", "1"))),
         ];
         let done = world.ask(&request(all)).expect("written");
-        let text = String::from_utf8_lossy(done[0].body.as_deref().unwrap_or_default()).into_owned();
-        for target in [&subject, &format!("Observation/{}", done[1].id.as_deref().unwrap_or_default())] {
-            assert!(text.contains(&format!("\"reference\":\"{target}\"")), "{target} {text}");
+        let text =
+            String::from_utf8_lossy(done[0].body.as_deref().unwrap_or_default()).into_owned();
+        for target in [
+            &subject,
+            &format!("Observation/{}", done[1].id.as_deref().unwrap_or_default()),
+        ] {
+            assert!(
+                text.contains(&format!("\"reference\":\"{target}\"")),
+                "{target} {text}"
+            );
         }
-        member.set("hasMember", json(r#"[{"reference":"Observation?identifier=urn:lab|77"}]"#));
-        let refusal = world.ask(&request(vec![entry(0, create(OBSERVATION, member))])).expect_err("matches nothing");
+        member.set(
+            "hasMember",
+            json(r#"[{"reference":"Observation?identifier=urn:lab|77"}]"#),
+        );
+        let refusal = world
+            .ask(&request(vec![entry(0, create(OBSERVATION, member))]))
+            .expect_err("matches nothing");
         assert_eq!(refusal.status, 412);
     });
 }

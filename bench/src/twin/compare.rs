@@ -45,6 +45,18 @@ impl Both {
     pub fn differ(&self) -> bool {
         self.with != self.without
     }
+
+    /// What a server creates it names by chance: those names are put aside.
+    pub fn forget_given_names(&mut self) {
+        for answer in [&mut self.with, &mut self.without] {
+            for name in given_names(answer) {
+                answer.body = answer.body.replace(&name, "GIVEN");
+                if let Some(location) = answer.headers.get_mut("location") {
+                    *location = location.replace(&name, "GIVEN");
+                }
+            }
+        }
+    }
 }
 
 impl Worlds {
@@ -223,6 +235,19 @@ fn without_tokens(text: &str) -> String {
         out.push_str(part.trim_start_matches(is_of_token));
     }
     out
+}
+
+/// The ids in the places of first versions.
+fn given_names(answer: &Answer) -> Vec<String> {
+    let location = answer.headers.get("location").map_or("", String::as_str);
+    let mut names = Vec::new();
+    for text in [location, answer.body.as_str()] {
+        let mut parts: Vec<&str> = text.split("/_history/1").collect();
+        parts.pop();
+        let ids = parts.iter().filter_map(|part| part.rsplit('/').next());
+        names.extend(ids.filter(|id| !id.is_empty()).map(str::to_owned));
+    }
+    names
 }
 
 /// The address of the next page.

@@ -688,9 +688,10 @@ impl Case<'_> {
         let writes = if is_source { requests / WRITES } else { 0 };
         let before = (requests - writes) * 3 / 4;
         self.reads(&worlds, &pools, 0..before, tally).await;
-        self.writes(&worlds, &pools, writes, tally).await;
+        self.writes(&worlds, &pools, (writes, false), tally).await;
         self.reads(&worlds, &pools, before..requests - writes, tally)
             .await;
+        self.writes(&worlds, &pools, (writes, true), tally).await;
         tally.lasted += begun.elapsed();
         first.stop();
         second.stop();
@@ -856,7 +857,7 @@ impl Case<'_> {
         &self,
         worlds: &Worlds,
         pools: &BTreeMap<String, Pool<'_>>,
-        writes: usize,
+        (writes, creating): (usize, bool),
         tally: &mut Tally,
     ) {
         let Some(pool) = pools.values().next() else {
@@ -867,7 +868,13 @@ impl Case<'_> {
             let Some(request) = writes::request(pool, &mut dice) else {
                 continue;
             };
-            let both = worlds.ask(&request).await;
+            if writes::may_create(&request) != creating {
+                continue;
+            }
+            let mut both = worlds.ask(&request).await;
+            if creating {
+                both.forget_given_names();
+            }
             tally.note(&request, &both);
             tally.writes += 1;
             if both.differ() {

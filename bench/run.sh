@@ -17,3 +17,5 @@ echo "== summary page"
 "$bench" pages --binary "$care" --directory "$directory" --items "${ITEMS:-200,2000,20000}" --rate "${RATE:-50}" --seconds "${SECONDS_EACH:-20}"
 echo "== cold start"
 "$bench" start --binary "$care" --directory "$directory" --items 100000
+echo "== FHIR API (beside others with --peer name=address)"
+"$bench" fhir --binary "$care" --directory "$directory" --resources "${RESOURCES:-60000}" "$@"

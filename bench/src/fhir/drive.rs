@@ -227,10 +227,10 @@ pub fn bytes_of(directory: &Path) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-/// What a process holds in memory, in MiB.
+/// What a process holds in memory of its own, in MiB: a file mapped by several readers is not theirs.
 pub fn memory(process: u32) -> Option<Figure> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"))?;
     let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(Figure::plain(kib / 1024.0))
 }

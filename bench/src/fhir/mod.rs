@@ -125,9 +125,12 @@ fn ours(arguments: &Arguments, directory: &Path) -> anyhow::Result<Figures> {
     let ports = (free_port()?, free_port()?);
     let server = match &arguments.postgres {
         None => Server::start(&arguments.binary, &data, ports)?,
-        Some(url) => {
-            Server::start_with(&arguments.binary, &data, ports, &["--postgres", url.as_str()])?
-        }
+        Some(url) => Server::start_with(
+            &arguments.binary,
+            &data,
+            ports,
+            &["--postgres", url.as_str()],
+        )?,
     };
     let token = Command::new(&arguments.binary)
         .args(["token", "--as", "feed-hospital", "--data"])
@@ -170,6 +173,12 @@ fn steps(
     figures.push(("import, 1 client (resources/s)", Some(one)));
     let (four, more) = drive::import(target, &mut stock, half, 4)?;
     figures.push(("import, 4 clients (resources/s)", Some(four)));
+    // Before anything is read: the log of reads grows with them and not with the resources.
+    if let (Some(disk), Some(before)) = (disk, before) {
+        let bytes = drive::bytes_of(disk)?.saturating_sub(before);
+        let each = bytes as f64 / (loaded + more).max(1) as f64;
+        figures.push(("disk (bytes/resource)", Some(Figure::plain(each))));
+    }
     let sample = pages::sample(target, 200, 40)?;
     let seconds = Duration::from_secs(arguments.seconds);
     for (name, paths, connections) in [
@@ -213,11 +222,6 @@ fn steps(
         ));
     }
     figures.push(("$export (resources/s)", drive::export(target)));
-    if let (Some(disk), Some(before)) = (disk, before) {
-        let bytes = drive::bytes_of(disk)?.saturating_sub(before);
-        let each = bytes as f64 / (loaded + more).max(1) as f64;
-        figures.push(("disk (bytes/resource)", Some(Figure::plain(each))));
-    }
     if let Some(process) = process {
         figures.push(("memory (MiB)", drive::memory(process)));
     }

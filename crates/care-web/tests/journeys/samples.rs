@@ -229,7 +229,14 @@ async fn fhir_that_cannot_be_used_waits_on_a_worklist_and_says_how_to_mend_it() 
             "never sent",
             1,
         ),
-        ("ProcedureRequest/s1", stu3.to_string(), 422, "STU3", 1),
+        // R4 has no such type, so nothing can be written to its address.
+        (
+            "ProcedureRequest/s1",
+            stu3.to_string(),
+            404,
+            "no resource of this type",
+            0,
+        ),
         ("Patient/p1", person.to_string(), 201, "", 0),
         (
             "Observation/o1",

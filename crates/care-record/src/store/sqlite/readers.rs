@@ -86,7 +86,9 @@ impl Readers {
             return Err(StoreError::Closed);
         };
         if self.reads == Reads::Records {
-            reader.look(self.content.load(Ordering::SeqCst)).map_err(reading)?;
+            reader
+                .look(self.content.load(Ordering::SeqCst))
+                .map_err(reading)?;
         }
         let found = work(&reader.connection);
         if found.is_err() {

@@ -135,7 +135,9 @@ impl Hooks {
         }
         let at_home = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
         match &self.home {
-            Some(client) if at_home => return Ok(client),
+            Some(client) if at_home && matches!(address.scheme(), "http" | "https") => {
+                return Ok(client);
+            }
             _ => {}
         }
         let is_number = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();

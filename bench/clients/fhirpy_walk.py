@@ -90,7 +90,13 @@ def main(base, token):
     first["status"] = "amended"
     first.save()
     check("an update gives a new version", first["meta"]["versionId"] == "2", first["meta"])
-    client.resource("Observation", id=first.id).patch(status="corrected")
+    # fhirpy's own `patch` sends a merge patch, which R4 does not have; its sender takes a JSON Patch.
+    client._do_request(
+        "patch",
+        f"Observation/{first.id}",
+        data=[{"op": "replace", "path": "/status", "value": "corrected"}],
+        extra_headers={"Content-Type": "application/json-patch+json"},
+    )
     again = client.reference("Observation", first.id).to_resource()
     check("a patch changes one thing", again["status"] == "corrected", again["status"])
     history = client.execute(f"Observation/{first.id}/_history", method="get")

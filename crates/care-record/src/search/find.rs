@@ -47,9 +47,9 @@ pub(crate) fn search(
         None => named_person(ask).ok().flatten(),
     };
     let mut found = match person {
-        Some(person) if !population::is_better(scope, ask, &conditions) => {
-            in_range(&looking, ask, person, &conditions)?
-        }
+        // The index was asked for a person and a code together before: 37 ms on SQLite and 860 ms on
+        // PostgreSQL, where a person's range of one type is read in a few.
+        Some(person) => in_range(&looking, ask, person, &conditions)?,
         _ => population::search(&looking, ask, &conditions)?,
     };
     if ask.query.includes.is_empty() || found.matches.is_empty() {

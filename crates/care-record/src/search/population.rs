@@ -17,7 +17,7 @@ use super::find::{
     Conditions, MOST_SORTED, Searched, is_id, nothing, stale_page, too_many_to_sort, wants_total,
 };
 use super::order::{self, Place};
-use super::{After, Cursor, Held, Key, Looking, Scope, SearchAsk, SearchError, id_of, parse_id};
+use super::{After, Cursor, Held, Key, Looking, SearchAsk, SearchError, id_of, parse_id};
 use crate::store::{ChangesAsked, Found, Spot, SpotOrder};
 
 /// How many targets a chain, `_has` or list may lead to.
@@ -30,21 +30,6 @@ const COUNTED: u64 = 50_000_000;
 const MOST_CHANGED: usize = 5_000;
 /// Found in one go.
 const AT_ONCE: usize = 64;
-
-/// Whether the index answers about one person sooner than reading their range: where it says exactly
-/// what would else have to be looked for in every body.
-pub(super) fn is_better(scope: &Scope<'_>, ask: &SearchAsk, conditions: &[Conditions]) -> bool {
-    let [one] = conditions else { return false };
-    let Some(source) = scope.view.only_source() else {
-        return false;
-    };
-    scope.person().is_none()
-        && !one.is_decided()
-        && one.groups.is_empty()
-        && !one.criteria.iter().any(is_id)
-        && index_order(one.kind, &ask.query.sort).is_some()
-        && plan(source, one.kind, &one.criteria).exact
-}
 
 /// The order of the index that a sort asks for; none where it asks for another.
 fn index_order(kind: ResourceType, sort: &[SortKey]) -> Option<SpotOrder> {

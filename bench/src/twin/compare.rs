@@ -4,6 +4,7 @@
 //! sealed with a number used once), the servers' own addresses and times after the worlds were parted.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -31,6 +32,8 @@ pub struct Worlds {
     pub without: Side,
     /// Times from then on are about the answers.
     pub parted_at: Timestamp,
+    /// Writes so far: each has its number as its name.
+    pub written: AtomicU64,
 }
 
 /// Both answers to a request.
@@ -44,18 +47,6 @@ pub struct Both {
 impl Both {
     pub fn differ(&self) -> bool {
         self.with != self.without
-    }
-
-    /// What a server creates it names by chance: those names are put aside.
-    pub fn forget_given_names(&mut self) {
-        for answer in [&mut self.with, &mut self.without] {
-            for name in given_names(answer) {
-                answer.body = answer.body.replace(&name, "GIVEN");
-                if let Some(location) = answer.headers.get_mut("location") {
-                    *location = location.replace(&name, "GIVEN");
-                }
-            }
-        }
     }
 }
 
@@ -81,9 +72,16 @@ impl Worlds {
     }
 
     async fn both(&self, request: &Request, with: String, without: String) -> Both {
+        // A write has the same name in both worlds, so that both give the same ids to what it makes.
+        let is_write = request.method != "GET" && !request.is_form;
+        let name = is_write.then(|| {
+            let number = self.written.fetch_add(1, Ordering::Relaxed);
+            format!("twin-{number}")
+        });
+        let name = name.as_deref();
         let (first, second) = tokio::join!(
-            self.one(&self.with, request, with),
-            self.one(&self.without, request, without)
+            self.one(&self.with, request, with, name),
+            self.one(&self.without, request, without, name)
         );
         let ((with, took_with), (without, took_without)) = (first, second);
         let next = next_of(&with.body).zip(next_of(&without.body));
@@ -95,9 +93,18 @@ impl Worlds {
         }
     }
 
-    async fn one(&self, side: &Side, request: &Request, address: String) -> (Answer, Duration) {
+    async fn one(
+        &self,
+        side: &Side,
+        request: &Request,
+        address: String,
+        name: Option<&str>,
+    ) -> (Answer, Duration) {
         let method = request.method.parse().expect("a method");
         let mut asked = self.http.request(method, address).bearer_auth(&side.token);
+        if let Some(name) = name {
+            asked = asked.header("x-request-id", name);
+        }
         for (name, value) in &request.headers {
             asked = asked.header(*name, value);
         }
@@ -235,19 +242,6 @@ fn without_tokens(text: &str) -> String {
         out.push_str(part.trim_start_matches(is_of_token));
     }
     out
-}
-
-/// The ids in the places of first versions.
-fn given_names(answer: &Answer) -> Vec<String> {
-    let location = answer.headers.get("location").map_or("", String::as_str);
-    let mut names = Vec::new();
-    for text in [location, answer.body.as_str()] {
-        let mut parts: Vec<&str> = text.split("/_history/1").collect();
-        parts.pop();
-        let ids = parts.iter().filter_map(|part| part.rsplit('/').next());
-        names.extend(ids.filter(|id| !id.is_empty()).map(str::to_owned));
-    }
-    names
 }
 
 /// The address of the next page.

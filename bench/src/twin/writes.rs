@@ -67,15 +67,6 @@ pub fn request(pool: &Pool<'_>, dice: &mut Dice) -> Option<Request> {
     })
 }
 
-/// Whether the server may name something new by it: then the worlds hold different names, so nothing is
-/// read after such writes.
-pub fn may_create(request: &Request) -> bool {
-    matches!(
-        request.template,
-        "conditional update" | "conditional create" | "writing transaction"
-    )
-}
-
 fn put(path: String, body: Json, template: &'static str) -> Request {
     let mut request = Request::get(template, path);
     request.method = "PUT";

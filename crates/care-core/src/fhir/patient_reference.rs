@@ -47,7 +47,8 @@ pub fn reference_to_patient(resource: &Json) -> Option<&Json> {
 pub fn may_be_about_nobody(resource_type: ResourceType) -> bool {
     matches!(
         resource_type.name(),
-        "Device"
+        "CatalogEntry"
+            | "Device"
             | "DeviceDefinition"
             | "DeviceMetric"
             | "Endpoint"
@@ -57,6 +58,17 @@ pub fn may_be_about_nobody(resource_type: ResourceType) -> bool {
             | "Location"
             | "Medication"
             | "MedicationKnowledge"
+            | "MedicinalProduct"
+            | "MedicinalProductAuthorization"
+            | "MedicinalProductContraindication"
+            | "MedicinalProductIndication"
+            | "MedicinalProductIngredient"
+            | "MedicinalProductInteraction"
+            | "MedicinalProductManufactured"
+            | "MedicinalProductPackaged"
+            | "MedicinalProductPharmaceutical"
+            | "MedicinalProductUndesirableEffect"
+            | "ObservationDefinition"
             | "Organization"
             | "OrganizationAffiliation"
             | "Practitioner"
@@ -67,6 +79,12 @@ pub fn may_be_about_nobody(resource_type: ResourceType) -> bool {
             | "Slot"
             | "SpecimenDefinition"
             | "Substance"
+            | "SubstanceNucleicAcid"
+            | "SubstancePolymer"
+            | "SubstanceProtein"
+            | "SubstanceReferenceInformation"
+            | "SubstanceSourceMaterial"
+            | "SubstanceSpecification"
     )
 }
 
@@ -83,6 +101,8 @@ fn subject_paths(resource_type: &str) -> &'static [&'static str] {
         "EnrollmentRequest" => &["candidate"],
         "DeviceUseStatement" | "Media" => &["subject"],
         "SupplyRequest" => &["deliverTo"],
+        // Their subject is a product.
+        name if name.starts_with("MedicinalProduct") => &[],
         _ => &["patient", "subject"],
     }
 }

@@ -2,6 +2,7 @@
 //! are made of these rows, and the sweep (tests/journeys/sweep.rs) exercises each of them on every type.
 
 use care_core::fhir::{Definitions, ResourceType};
+use care_core::mapping::fhir::is_kept;
 
 use super::operations::{self, Operation};
 
@@ -155,9 +156,13 @@ const OWN_WAYS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The types that are served: those of R4. One more is known by number, because R4B has it.
+/// The types that are served: those of R4 that can be kept, and those with ways of their own. One more is
+/// known by number, because R4B has it.
 pub fn kinds() -> impl Iterator<Item = ResourceType> {
-    ResourceType::all().filter(|kind| Definitions::r4().get(kind.name()).is_some())
+    ResourceType::all().filter(|kind| {
+        let has_own_way = OWN_WAYS.iter().any(|(own, _)| *own == kind.name());
+        Definitions::r4().get(kind.name()).is_some() && (has_own_way || is_kept(*kind))
+    })
 }
 
 /// The interactions of a type, each code once, in the table's order.

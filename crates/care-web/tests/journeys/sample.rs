@@ -85,6 +85,21 @@ fn tidy(kind: &str, variant: usize, members: &mut Map<String, Value>) {
         members.insert("link".to_owned(), Value::Null);
         members.retain(|_, value| !value.is_null());
     }
+    // Whoever else they name, they name a person too.
+    let person = json!({ "reference": format!("Patient/{}", own_id("Patient", 0)) });
+    let more = match kind {
+        "Appointment" => Some((
+            "participant",
+            json!({ "actor": person, "status": "accepted" }),
+        )),
+        "Person" => Some(("link", json!({ "target": person }))),
+        _ => None,
+    };
+    if let Some((name, more)) = more
+        && let Some(all) = members.get_mut(name).and_then(Value::as_array_mut)
+    {
+        all.push(more);
+    }
     if kind == "Bundle" {
         members.insert("type".to_owned(), "collection".into());
         members.remove("entry");
@@ -145,10 +160,9 @@ impl Maker<'_> {
             "individual",
             "individuals",
         ];
-        let is_about = people.contains(&name) || self.variant == 0;
-        let target = if targets.is_empty()
-            || (is_about && targets.contains(&"Patient") && self.variant.is_multiple_of(2))
-        {
+        let is_answer = self.about == "AppointmentResponse" && name == "actor";
+        let is_about = people.contains(&name) || is_answer || self.variant == 0;
+        let target = if targets.is_empty() || (is_about && targets.contains(&"Patient")) {
             "Patient"
         } else {
             targets[self.variant % targets.len()]

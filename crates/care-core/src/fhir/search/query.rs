@@ -199,7 +199,8 @@ impl Query {
                         ));
                     }
                 };
-                let include = include(name, value, head == "_revinclude", iterate, asked)?;
+                let is_reverse = head == "_revinclude";
+                let include = include(self.resource_type, name, value, is_reverse, iterate, asked)?;
                 self.includes.push(include);
             }
             "_total" => {
@@ -583,6 +584,7 @@ fn read_modifier(parameter: &SearchParameter, text: &str) -> Option<Modifier> {
 
 /// `Type:parameter`, `Type:parameter:Target`, `Type:*`.
 fn include(
+    searched: Option<ResourceType>,
     name: &str,
     value: &str,
     reverse: bool,
@@ -590,16 +592,18 @@ fn include(
     asked: Asked<'_>,
 ) -> Result<Include, QueryError> {
     let mut parts = value.splitn(3, ':');
-    let source = parts
-        .next()
-        .and_then(ResourceType::from_name)
-        .ok_or_else(|| {
-            wrong(
-                name,
-                "it begins with no R4 resource type",
-                "write Type:parameter",
-            )
-        })?;
+    let source = match parts.next() {
+        // `*` alone means every reference of the type that is searched.
+        Some("*") if !reverse => searched,
+        first => first.and_then(ResourceType::from_name),
+    };
+    let source = source.ok_or_else(|| {
+        wrong(
+            name,
+            "it begins with no R4 resource type",
+            "write Type:parameter",
+        )
+    })?;
     let code = parts.next().unwrap_or("*");
     let parameter = match code {
         "*" => None,

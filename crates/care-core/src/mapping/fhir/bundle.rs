@@ -539,6 +539,12 @@ fn is_envelope(resource_type: &str) -> bool {
     )
 }
 
+/// Whether a resource of this type can be kept: it is part of a care record, and it is a person, names
+/// one, or may stand for itself.
+pub fn is_kept(resource_type: ResourceType) -> bool {
+    resource_type != ResourceType::BUNDLE && no_record(resource_type.name()).is_none()
+}
+
 /// Why a type is no part of a care record; `None` where it is.
 fn no_record(resource_type: &str) -> Option<&'static str> {
     Some(match resource_type {
@@ -575,7 +581,12 @@ fn no_record(resource_type: &str) -> Option<&'static str> {
         "OperationOutcome" | "Parameters" | "Subscription" | "SubscriptionStatus"
         | "MessageHeader" => "it belongs to the exchange of messages",
         "AuditEvent" => "it is a log entry; each system keeps its own log",
-        "MeasureReport" => "it reports on many people at once",
+        "MeasureReport" | "PaymentReconciliation" => "it reports on many people at once",
+        "BiologicallyDerivedProduct"
+        | "EnrollmentResponse"
+        | "Linkage"
+        | "PaymentNotice"
+        | "VerificationResult" => "it has no place to name the person it is about",
         _ => return None,
     })
 }

@@ -9,6 +9,7 @@ mod patient;
 mod references;
 mod refusal;
 
+pub use bundle::is_kept;
 pub use patient::patient_demographics;
 pub use refusal::Refusal;
 

@@ -19,7 +19,7 @@ use crate::identity::Sender;
 use crate::intake::fhir::count_as_traced;
 use crate::intake::filing::{Filed, FiledItem, Filing};
 use crate::intake::item::{body, logical_id};
-use crate::intake::keep::{Received, Seen, digest, seen};
+use crate::intake::keep::{Received, Seen, digest, seen, short};
 use crate::intake::v2::kept;
 use crate::intake::{DeliveryOutcome, FhirDelivery, Parts};
 use crate::store::{self, Change, DeliveryRow, Expect, PutItem, PutOrder, Store, StoreError};
@@ -156,8 +156,11 @@ impl<'a> Taking<'a> {
         let mut whole = format!("{}\n", request.asked).into_bytes();
         whole.extend_from_slice(request.bytes);
         let mut keys = Vec::with_capacity(request.writes.len());
-        for _ in &request.writes {
-            keys.push(fresh()?);
+        for place in 0..request.writes.len() {
+            keys.push(match named {
+                Some(id) => named_key(request.client, id, place),
+                None => fresh()?,
+            });
         }
         Ok(Self {
             parts,
@@ -910,4 +913,11 @@ fn fresh() -> Result<String, StoreError> {
         getrandom::u64().map_err(|error| StoreError::Engine(Box::new(error)))?,
     );
     Ok(format!("new-{high:016x}{low:016x}"))
+}
+
+/// The key of something its source gave no name, in a request that has one: the same request makes the
+/// same thing, whenever and wherever it is tried again.
+fn named_key(client: &str, request: &str, place: usize) -> String {
+    let whole = format!("{client}\0{request}\0{place}");
+    format!("new-{}", short(&digest(whole.as_bytes())))
 }

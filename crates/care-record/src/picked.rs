@@ -1,10 +1,7 @@
 //! Which types leave, and which resources of each: what `_type`, `_typeFilter` and the queries of
 //! granular scopes say together. It only ever takes away from what a view permits.
 
-use care_core::fhir::search::{
-    Criterion, Handling, IndexValue, Modifier, Parameters, Query, Question, Reach, SearchParameter,
-    extract,
-};
+use care_core::fhir::search::{Alone, Handling, Parameters, Query, extract};
 use care_core::fhir::{Json, Limits, ResourceType};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -109,14 +106,7 @@ fn kind(name: &str) -> Result<ResourceType, PickedError> {
 
 /// Reads one query about a type: `code=1234&date=ge2026`.
 fn query(kind: ResourceType, text: &str, base: &str) -> Result<Query, PickedError> {
-    let pairs: Vec<(String, String)> = text
-        .split('&')
-        .filter(|one| !one.is_empty())
-        .map(|one| {
-            let (name, value) = one.split_once('=').unwrap_or((one, ""));
-            (decoded(name), decoded(value))
-        })
-        .collect();
+    let pairs: Vec<_> = form_urlencoded::parse(text.as_bytes()).collect();
     let borrowed = pairs.iter().map(|(name, value)| (&**name, &**value));
     let read = Query::read(
         Some(kind),
@@ -130,7 +120,7 @@ fn query(kind: ResourceType, text: &str, base: &str) -> Result<Query, PickedErro
         what: error.what.to_owned(),
         mend: error.mend,
     })?;
-    match read.criteria.iter().find(|one| asks_others(one)) {
+    match read.criteria.iter().find(|one| !one.looks_at_one()) {
         None => Ok(read),
         Some(one) => Err(PickedError {
             parameter: one.name.clone(),
@@ -138,66 +128,6 @@ fn query(kind: ResourceType, text: &str, base: &str) -> Result<Query, PickedErro
             mend: "use parameters of the type itself, without chains, _has, _list or value sets"
                 .to_owned(),
         }),
-    }
-}
-
-/// Percent-decoding of one name or value; a `+` is a space.
-fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let hex = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(value) => {
-                out.push(value);
-                at += 3;
-            }
-            None => {
-                out.push(if *byte == b'+' { b' ' } else { *byte });
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn asks_others(criterion: &Criterion) -> bool {
-    match &criterion.question {
-        Question::Parameter { modifier, .. } => matches!(modifier, Modifier::In | Modifier::NotIn),
-        Question::Chain { .. }
-        | Question::Has { .. }
-        | Question::Words { .. }
-        | Question::InList(_) => true,
-    }
-}
-
-/// Nothing beyond the resource at hand.
-struct Alone;
-
-impl Reach for Alone {
-    fn target_meets(&self, _: &IndexValue, _: &[(ResourceType, Criterion)]) -> bool {
-        false
-    }
-
-    fn source_meets(&self, _: ResourceType, _: &SearchParameter, _: &Criterion) -> bool {
-        false
-    }
-
-    fn in_value_set(&self, _: &str, _: Option<&str>, _: &str) -> Option<bool> {
-        None
-    }
-
-    fn subsumes(&self, _: &str, above: &str, below: &str) -> bool {
-        above == below
-    }
-
-    fn in_list(&self, _: &str) -> bool {
-        false
-    }
-
-    fn has_words(&self, _: bool, _: &[String]) -> bool {
-        false
     }
 }
 

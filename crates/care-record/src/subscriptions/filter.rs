@@ -1,10 +1,7 @@
 //! What a subscription looks for: one type, and perhaps a query of its own parameters. A change is looked at
 //! by itself, so a filter asks nothing of other resources.
 
-use care_core::fhir::search::{
-    Criterion, Handling, IndexValue, Parameters, Query, QueryError, Question, Reach,
-    SearchParameter, extract,
-};
+use care_core::fhir::search::{Alone, Criterion, Handling, Parameters, Query, QueryError, extract};
 use care_core::fhir::{Json, Limits, ResourceType};
 use jiff::Timestamp;
 
@@ -26,7 +23,7 @@ pub enum FilterError {
     Parameter(QueryError),
     /// It asks something of other resources, or for an order, a count or includes.
     #[error(
-        "a filter looks at the changed resource alone; leave out chains, _has, _list, _text, _content, _sort, _include and _count"
+        "a filter looks at the changed resource alone; leave out chains, _has, _list, _text, _content, :in, _sort, _include and _count"
     )]
     Beyond,
 }
@@ -37,17 +34,12 @@ impl Filter {
     pub fn read(text: &str, base: &str) -> Result<Self, FilterError> {
         let (kind, query) = text.split_once('?').unwrap_or((text, ""));
         let kind = ResourceType::from_name(kind).ok_or(FilterError::NoType)?;
-        let pairs = pairs(query);
-        let pairs = pairs
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+        let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
         let parameters = Parameters::r4();
         let query = Query::read(Some(kind), pairs, parameters, base, Handling::Strict)
             .map_err(FilterError::Parameter)?;
-        let plain = query
-            .criteria
-            .iter()
-            .all(|one| matches!(one.question, Question::Parameter { .. }));
+        let plain = query.criteria.iter().all(Criterion::looks_at_one);
         let asks_more = !query.sort.is_empty()
             || !query.includes.is_empty()
             || query.count.is_some()
@@ -78,69 +70,6 @@ impl Filter {
         self.criteria
             .iter()
             .all(|one| one.matches(&values, &Alone, now))
-    }
-}
-
-/// Names and values of a query, percent-decoded.
-fn pairs(query: &str) -> Vec<(String, String)> {
-    let parts = query.split('&').filter(|part| !part.is_empty());
-    parts
-        .map(|part| {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            (decoded(name), decoded(value))
-        })
-        .collect()
-}
-
-fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut place = 0;
-    while place < bytes.len() {
-        let hex = bytes.get(place + 1..place + 3);
-        let value = hex
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (bytes[place], value) {
-            (b'%', Some(value)) => {
-                out.push(value);
-                place += 3;
-                continue;
-            }
-            (b'+', _) => out.push(b' '),
-            (byte, _) => out.push(byte),
-        }
-        place += 1;
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// Nothing beyond the resource itself is known.
-struct Alone;
-
-impl Reach for Alone {
-    fn target_meets(&self, _: &IndexValue, _: &[(ResourceType, Criterion)]) -> bool {
-        false
-    }
-
-    fn source_meets(&self, _: ResourceType, _: &SearchParameter, _: &Criterion) -> bool {
-        false
-    }
-
-    fn in_value_set(&self, _: &str, _: Option<&str>, _: &str) -> Option<bool> {
-        None
-    }
-
-    fn subsumes(&self, _: &str, above: &str, below: &str) -> bool {
-        above == below
-    }
-
-    fn in_list(&self, _: &str) -> bool {
-        false
-    }
-
-    fn has_words(&self, _: bool, _: &[String]) -> bool {
-        false
     }
 }
 

@@ -179,11 +179,16 @@ fn print(text: &str) {
     let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
 }
 
+/// Threads that work on the record at once. A read has one for about a millisecond, and each keeps some
+/// memory of its own, so more would hold much and hasten nothing.
+const WORKERS: usize = 24;
+
 /// Runs the parts that wait on sockets.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     use anyhow::Context;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(WORKERS)
         .build()
         .context("the machine gave no threads")
 }

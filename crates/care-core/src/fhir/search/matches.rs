@@ -37,7 +37,49 @@ pub trait Reach {
     fn has_words(&self, narrative: bool, words: &[String]) -> bool;
 }
 
+/// Nothing beyond the resource at hand: for criteria that need no more.
+pub struct Alone;
+
+impl Reach for Alone {
+    fn target_meets(&self, _: &IndexValue, _: &[(ResourceType, Criterion)]) -> bool {
+        false
+    }
+
+    fn source_meets(&self, _: ResourceType, _: &SearchParameter, _: &Criterion) -> bool {
+        false
+    }
+
+    fn in_value_set(&self, _: &str, _: Option<&str>, _: &str) -> Option<bool> {
+        None
+    }
+
+    fn subsumes(&self, _: &str, above: &str, below: &str) -> bool {
+        above == below
+    }
+
+    fn in_list(&self, _: &str) -> bool {
+        false
+    }
+
+    fn has_words(&self, _: bool, _: &[String]) -> bool {
+        false
+    }
+}
+
 impl Criterion {
+    /// Whether the resource at hand is enough to say: then [`Alone`] is all it needs.
+    pub fn looks_at_one(&self) -> bool {
+        match &self.question {
+            Question::Parameter { modifier, .. } => {
+                !matches!(modifier, Modifier::In | Modifier::NotIn)
+            }
+            Question::Chain { .. }
+            | Question::Has { .. }
+            | Question::Words { .. }
+            | Question::InList(_) => false,
+        }
+    }
+
     /// Whether a resource with these values ([`super::extract`]) meets the criterion. `now` is what
     /// `ap` measures a date's distance from.
     pub fn matches(&self, values: &[(u32, IndexValue)], reach: &dyn Reach, now: Timestamp) -> bool {

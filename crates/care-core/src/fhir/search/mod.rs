@@ -34,7 +34,7 @@ pub use criterion::{Comparison, Criterion, Modifier, Question, Term};
 pub use defined::definition;
 pub use extract::{extract, extract_some};
 pub use index_terms::{arrived, item_term, terms};
-pub use matches::Reach;
+pub use matches::{Alone, Reach};
 pub use parameters::{ParameterError, ParameterKind, Parameters, SearchParameter};
 pub use plan::{Plan, Wanted, every, plan};
 pub use query::{Handling, Include, Query, QueryError, SortKey, Summary, Total};

@@ -279,7 +279,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "until resources have a longest size and history is read by sources"]
     fn bad_input_is_refused_in_words_and_in_bounds_and_nothing_of_it_is_kept() {
         let Some(binary) = product() else { return };
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");

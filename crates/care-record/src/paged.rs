@@ -121,7 +121,7 @@ pub(crate) fn page(
             ask.picked.fits(kind, &body.body, now)
         }));
     }
-    let next = rest.peek().is_some().then(|| Place {
+    let next = rest.peek().is_some().then_some(Place {
         moment,
         kind: reached.0,
         item: reached.1,

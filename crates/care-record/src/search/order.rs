@@ -28,9 +28,9 @@ pub(super) fn place_of(looking: &Looking<'_>, held: &Held, sort: &[SortKey]) -> 
             let all = of_key.filter_map(|(_, value)| comparable(value, one.downwards));
             // Upwards the least value counts, downwards the greatest.
             if one.downwards {
-                all.max_by(|left, right| compare_values(left, right))
+                all.max_by(compare_values)
             } else {
-                all.min_by(|left, right| compare_values(left, right))
+                all.min_by(compare_values)
             }
         })
         .collect()

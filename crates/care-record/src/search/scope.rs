@@ -33,6 +33,9 @@ pub(crate) enum Reader {
     Source,
 }
 
+/// What was looked for by type and id, and what of it is there.
+type Seen = HashMap<(ResourceType, String), Option<Rc<Held>>>;
+
 /// Where a search reads, and through which view.
 pub(crate) struct Scope<'a> {
     pub store: &'a dyn Store,
@@ -40,7 +43,7 @@ pub(crate) struct Scope<'a> {
     pub reader: Reader,
     /// The search parameters there are.
     pub parameters: Arc<Parameters>,
-    seen: RefCell<HashMap<(ResourceType, String), Option<Rc<Held>>>>,
+    seen: RefCell<Seen>,
 }
 
 /// An item of a person's range: its header, and its bytes where they are not the current version's.

@@ -113,7 +113,14 @@ fn parameters(operations: &[String]) -> String {
 
 #[test]
 fn fhirpath_patch_does_each_operation_of_r4() {
-    let rows: [(&str, &str, &str, &[(&str, &str)]); 18] = [
+    /// Type, path, value, and further parts.
+    type Row = (
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static [(&'static str, &'static str)],
+    );
+    let rows: [Row; 18] = [
         (
             "replace",
             "Patient.birthDate",

@@ -210,11 +210,11 @@ impl BundleEntry {
     /// Errors: an address or a body that is none for its method.
     pub fn write(self) -> Result<RestWrite, RestRefusal> {
         let number = self.number;
-        self.as_write()
+        self.into_write()
             .map_err(|refusal| refusal.about(Some(number)))
     }
 
-    fn as_write(self) -> Result<RestWrite, RestRefusal> {
+    fn into_write(self) -> Result<RestWrite, RestRefusal> {
         let (path, query) = match self.url.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (self.url.as_str(), None),

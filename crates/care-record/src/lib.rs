@@ -8,6 +8,7 @@ mod caller;
 mod casework;
 mod choices;
 mod clock;
+mod decisions;
 mod directory;
 mod disclosure;
 mod exceptional;
@@ -50,6 +51,7 @@ pub use choices::{
     SourceWord, UnreadableChoice, Waited,
 };
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use decisions::{KeptAgain, LaterDecisions};
 pub use directory::{Directory, Source};
 pub use disclosure::exceptional::{Pack, PackItem, Scope, ScopeCounts};
 pub use disclosure::{

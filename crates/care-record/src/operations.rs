@@ -12,6 +12,7 @@ use care_core::audit::{Act, Entry, Outcome};
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
+use crate::decisions::KeptAgain;
 use crate::jobs;
 use crate::ledger::{self, LedgerError, LedgerStatus, VerifyReport};
 use crate::record::{self, Inner, OpenError};
@@ -194,6 +195,11 @@ impl Operations {
             std::thread::sleep(WATCH);
         }
         Ok(items)
+    }
+
+    /// What became of decisions that were later than the record when it opened.
+    pub fn replayed(&self) -> KeptAgain {
+        self.inner.replayed
     }
 
     /// What reads pay for decision and entry, as Prometheus text.

@@ -9,6 +9,7 @@ use care_core::access::Settings;
 use care_core::labelling::CodeLists;
 use rusqlite::Connection;
 
+use crate::decisions::{self, JournalError, KeptAgain, LaterDecisions};
 use crate::jobs::{Indexing, Rounds};
 use crate::ledger::{self, Around, Ledger, Log, Publication, SigningKey};
 use crate::operations::Operations;
@@ -22,6 +23,8 @@ use crate::{Clock, Directory, SystemClock};
 
 /// The lock's name in the data directory: one process writes at a time.
 const LOCK: &str = "lock";
+/// The journal of decisions in the data directory, where no other place is given.
+const DECISIONS: &str = "decisions";
 
 /// Which database holds the record.
 #[derive(Clone, Default)]
@@ -54,6 +57,10 @@ pub struct Options {
     pub code_lists: CodeLists,
     /// By which rules FHIR is validated, and with what consequence for each source.
     pub validation: crate::FeedValidation,
+    /// Where the journal of decisions is kept, best on another disk; `None`: in the data directory.
+    pub decisions: Option<PathBuf>,
+    /// What happens with decisions that are later than the record, after a restore.
+    pub later_decisions: LaterDecisions,
     /// Where signed checkpoints are copied, outside the data directory.
     pub witness: Option<PathBuf>,
     /// Where else the audit log is published, and who signs it too.
@@ -91,6 +98,8 @@ impl Options {
             registry: Directory::default(),
             validation: crate::FeedValidation::off(),
             code_lists: CodeLists::shipped().clone(),
+            decisions: None,
+            later_decisions: LaterDecisions::default(),
             witness: None,
             publication: Publication::default(),
             settings: Settings::default(),
@@ -177,6 +186,34 @@ pub enum OpenError {
     /// The PostgreSQL database holds something else.
     #[error("this PostgreSQL database holds another program's tables; give an empty one")]
     ForeignDatabase,
+    /// The record is older than the decisions in its journal.
+    #[error(
+        "this record is older than its journal of decisions in {place}: {count} choices, labels and other \
+         decisions came after it, and nobody may look before they hold again; run `connect-care store replay`"
+    )]
+    LaterDecisions {
+        /// The journal's directory.
+        place: PathBuf,
+        /// How many.
+        count: u64,
+    },
+    /// The record has a journal of decisions, and it is not there.
+    #[error(
+        "the journal of decisions of this record is not in {0}, so nobody knows which choices and labels \
+         are missing; bring it back, or say `connect-care store replay --without-later-choices`"
+    )]
+    NoDecisions(PathBuf),
+    /// The journal of another record.
+    #[error(
+        "the journal of decisions in {0} belongs to another record; give this record's own directory"
+    )]
+    OtherDecisions(PathBuf),
+    /// The journal of decisions cannot be used.
+    #[error(
+        "the journal of decisions cannot be used; check who may read and write it, that no other \
+         connect-care has it, and the space"
+    )]
+    Decisions(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The engine did not open it.
     #[error("the record did not open; run `connect-care store check`, or restore a backup")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -196,6 +233,12 @@ impl From<ConnectError> for OpenError {
             ConnectError::Schema(cause) => Self::Engine(cause),
             ConnectError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<JournalError> for OpenError {
+    fn from(error: JournalError) -> Self {
+        Self::Decisions(Box::new(error))
     }
 }
 
@@ -241,6 +284,8 @@ pub(crate) struct Inner {
     pub bulk: Arc<crate::holdings::export::Bulk>,
     /// Where it all lies.
     pub data_directory: PathBuf,
+    /// What became of decisions that were later than the record.
+    pub replayed: KeptAgain,
     rounds: Rounds,
     indexing: Indexing,
     watch: Option<Watch>,
@@ -294,6 +339,10 @@ impl Record {
             crate::release::load_secret(&options.directory, options.release_secret);
         let release_secret = release_secret.map_err(unusable)?;
         let engine = open_engine(&options)?;
+        let journal = options.decisions.clone();
+        let journal = journal.unwrap_or_else(|| options.directory.join(DECISIONS));
+        let later = options.later_decisions;
+        let replayed = decisions::take_up(&engine, &journal, later, &*options.clock)?;
         let intake = crate::Intake::new(
             engine.clone(),
             options.clock.clone(),
@@ -343,6 +392,7 @@ impl Record {
                 timings: crate::timings::Timings::default(),
                 bulk: Arc::default(),
                 data_directory: options.directory,
+                replayed,
                 rounds,
                 indexing,
                 watch,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use care_record::{Clock, Engine, FeedValidation, Options, Record, SystemClock};
+use care_record::{Clock, Engine, FeedValidation, LaterDecisions, Options, Record, SystemClock};
 
 use crate::config::Config;
 use crate::fhir_api::Channels;
@@ -22,8 +22,21 @@ pub fn open_record(config: &Config) -> anyhow::Result<Record> {
     open_record_at(config, Arc::new(SystemClock))
 }
 
+/// The same after a restore, with what is to happen to decisions that are later than the record.
+pub fn open_restored(config: &Config, later: LaterDecisions) -> anyhow::Result<Record> {
+    let options = Options {
+        later_decisions: later,
+        ..options(config, Arc::new(SystemClock))?
+    };
+    Ok(Record::open(options)?)
+}
+
 /// The same, under a clock of the caller's.
 pub fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Record> {
+    Ok(Record::open(options(config, clock)?)?)
+}
+
+fn options(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Options> {
     let engine = match &config.record.postgres {
         None => Engine::Sqlite,
         Some(address) => Engine::Postgres {
@@ -32,9 +45,10 @@ pub fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<
         },
     };
     let book = crate::definitions::rulebook(config.fhir.definitions.as_deref())?;
-    let options = Options {
+    Ok(Options {
         engine,
         clock,
+        decisions: config.record.decisions.clone(),
         registry: config.directory(),
         validation: FeedValidation::new(Arc::new(book), config.validate_by_source()),
         witness: Some(config.record.witness.clone()),
@@ -46,8 +60,7 @@ pub fn open_record_at(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<
         opt_out: config.opt_out_settings(),
         proxies: config.portal.proxy_policy(),
         ..Options::new(&config.record.data)
-    };
-    Ok(Record::open(options)?)
+    })
 }
 
 /// Opens everything the faces share.

@@ -129,6 +129,9 @@ pub struct RecordPlace {
     pub data: PathBuf,
     /// The directory checkpoints are copied to: another disk than `data`.
     pub witness: PathBuf,
+    /// The directory of the journal of decisions: another disk than `data`; left out, it lies in `data`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decisions: Option<PathBuf>,
     /// The PostgreSQL database that holds the record, without a password; left out, the record is a
     /// file in `data`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@
 mod body;
 mod cases;
 mod filter;
+mod foresight;
 mod index;
 #[cfg(test)]
 mod load;

@@ -200,6 +200,9 @@ pub(crate) enum PutOrder {
     /// The arrival: it becomes the current version whatever came before; its `event_at` becomes the
     /// later of the held version's and `received_at`. The REST writes.
     ByArrival,
+    /// The held version's event: it takes that version's place, and whatever is later than that one is
+    /// later than it. Labels that are kept again.
+    AsHeld,
 }
 
 /// What a put expects of the item; otherwise [`StoreError::VersionConflict`] undoes its commit alone.

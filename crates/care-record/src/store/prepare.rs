@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::index::Indexer;
 use super::row::{CURRENT, DELETED, GP_SOURCED, ItemRow, NO_MOMENT, WITHDRAWN};
+use crate::decisions::{self, NAME_KEY, NAME_SPACE, ToDecide};
 use crate::store::body::{Codec, DELIVERY_KIND, ENTRY_KIND, Packed, digest};
 use crate::store::{
     CHOICE_MADE, Change, ChangeCase, Commit, Expect, NewDelivery, NewWorklist, OpenCase, PutItem,
@@ -21,6 +22,20 @@ pub(super) struct Prepared {
     pub entries: Vec<PreparedEntry>,
     /// Nothing but entries, kept values and cases for review: what reading a record writes. May use the reserve.
     pub only_audit: bool,
+    /// What of it goes into the journal of decisions first; `None`: nothing.
+    pub decided: Option<ToDecide>,
+}
+
+impl Prepared {
+    /// Keeps the name of the journal of decisions with this commit.
+    pub fn name_journal(&mut self, name: &str) {
+        self.changes.push(PreparedChange::Keep {
+            space: NAME_SPACE,
+            key: NAME_KEY.to_owned(),
+            value: Some(name.as_bytes().to_vec()),
+            expires_ms: i64::MAX,
+        });
+    }
 }
 
 pub(super) enum PreparedChange {
@@ -98,9 +113,13 @@ impl PreparedItem {
     pub fn beside(&self, held: Option<&ItemRow>, moment: i64) -> ItemRow {
         let mut row = self.row.clone();
         row.moment = moment;
-        if self.order == PutOrder::ByArrival {
-            let before = held.map_or(i64::MIN, |held| held.event_at);
-            row.event_at = before.max(row.received_at);
+        let before = held.map(|held| held.event_at);
+        match self.order {
+            PutOrder::ByEvent => {}
+            PutOrder::ByArrival => {
+                row.event_at = before.map_or(row.received_at, |before| before.max(row.received_at));
+            }
+            PutOrder::AsHeld => row.event_at = before.unwrap_or(row.event_at),
         }
         row
     }
@@ -184,6 +203,8 @@ pub(super) fn prepare(
             Change::Keep { .. } | Change::KeepOnce { .. } | Change::OpenCase(_)
         )
     });
+    let about = decisions::among(&commit.changes);
+    let (at, who) = (commit.entry.at.as_microsecond(), commit.entry.who.clone());
     let mut items = prepare_items(&commit.changes, codec, indexer)?.into_iter();
     let mut changes = Vec::with_capacity(commit.changes.len());
     for change in commit.changes.into_iter().flat_map(marked) {
@@ -198,11 +219,20 @@ pub(super) fn prepare(
     let entries = std::iter::once(&commit.entry)
         .chain(&commit.more_entries)
         .map(|entry| prepare_entry(entry, codec))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    let leaf = entries.first().map(|entry| entry.leaf);
+    let decided = leaf.filter(|_| !about.is_empty()).map(|leaf| ToDecide {
+        leaf,
+        at,
+        who,
+        about,
+        n: None,
+    });
     Ok(Prepared {
         changes,
         entries,
         only_audit,
+        decided,
     })
 }
 

@@ -2,14 +2,19 @@
 //! and what the operator asks for. For the ledger, the jobs and the operations room only.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use care_core::audit::Hash;
 
 use super::body::Codec;
 use super::{IndexWork, OwnParameter, Store, StoreError};
+use crate::decisions::Journal;
 
 /// An engine with its upkeep.
 pub(crate) trait Upkeep: Store {
+    /// From now on every decision is in this journal before it is in the record.
+    fn keep_decisions(&self, journal: Arc<Journal>);
+
     /// Writes what waits and closes every connection; a second time does nothing.
     fn close(&self);
 

@@ -1,10 +1,10 @@
-//! `store migrate · check · backup · restore · reindex · distribute`: the upkeep of a record that is not running.
+//! `store migrate · check · backup · restore · replay · reindex · distribute`: the upkeep of a record that is not running.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use care_record::operations;
+use care_record::{KeptAgain, LaterDecisions, Record, operations};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -26,7 +26,10 @@ pub enum StoreCommand {
     Backup(CopyArgs),
     /// Put a backup into an empty data directory, once it passed its checks
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care store restore /mnt/backup/monday --config /etc/connect-care.toml\n")]
-    Restore(CopyArgs),
+    Restore(RestoreArgs),
+    /// Keep again what was decided after the copy that was restored: choices, labels, joins
+    #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care store replay --config /etc/connect-care.toml\n")]
+    Replay(ReplayArgs),
     /// Make the search index anew; it goes on by itself if it is stopped
     #[command(help_template = TEMPLATE, before_help = "Examples:\n  connect-care store reindex --config /etc/connect-care.toml\n")]
     Reindex(PlainArgs),
@@ -58,13 +61,51 @@ pub struct CopyArgs {
     plain: PlainArgs,
 }
 
+/// Which backup, and what happens with what was decided after it.
+#[derive(Args)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    copy: CopyArgs,
+    #[command(flatten)]
+    later: LaterArgs,
+}
+
+/// Which record, and what happens with what was decided after it.
+#[derive(Args)]
+pub struct ReplayArgs {
+    #[command(flatten)]
+    plain: PlainArgs,
+    #[command(flatten)]
+    later: LaterArgs,
+}
+
+/// What happens with decisions that are later than the record.
+#[derive(Args)]
+pub struct LaterArgs {
+    /// Open without the choices and labels that came after the backup; the audit log says so. People who
+    /// objected since are shown again: only where the journal is lost
+    #[arg(long)]
+    without_later_choices: bool,
+}
+
+impl LaterArgs {
+    fn decided(&self) -> LaterDecisions {
+        if self.without_later_choices {
+            LaterDecisions::LeaveOut
+        } else {
+            LaterDecisions::Replay
+        }
+    }
+}
+
 /// Does it.
 pub fn run(command: StoreCommand) -> anyhow::Result<ExitCode> {
     match command {
         StoreCommand::Migrate(args) => migrate(&args),
         StoreCommand::Check(args) => check(&args),
         StoreCommand::Backup(args) => backup(&args),
-        StoreCommand::Restore(args) => restore(&args),
+        StoreCommand::Restore(args) => restore(&args.copy, &args.later),
+        StoreCommand::Replay(args) => replay(&args.plain, &args.later),
         StoreCommand::Reindex(args) => reindex(&args),
         StoreCommand::Distribute(args) => distribute(&args),
     }
@@ -173,7 +214,7 @@ fn backup(args: &CopyArgs) -> anyhow::Result<ExitCode> {
     copied(&args.plain, &report?, "The backup was made")
 }
 
-fn restore(args: &CopyArgs) -> anyhow::Result<ExitCode> {
+fn restore(args: &CopyArgs, later: &LaterArgs) -> anyhow::Result<ExitCode> {
     let config = args.plain.place.configuration()?;
     let data = config.record.data.clone();
     if args.plain.dry_run {
@@ -185,7 +226,7 @@ fn restore(args: &CopyArgs) -> anyhow::Result<ExitCode> {
     if let Some(address) = &config.record.postgres {
         let password = config.postgres_password()?;
         operations::restore_dump(&args.directory, address, password.as_deref(), &data)?;
-        let record = app::open_record(&config)?;
+        let (record, words) = open_again(&config, later)?;
         let report = record.operations().check();
         record.close();
         let damage = report?.damage;
@@ -194,10 +235,64 @@ fn restore(args: &CopyArgs) -> anyhow::Result<ExitCode> {
             "the restored record does not pass its check ({}); keep the original",
             damage[0]
         );
+        eprintln!("{words}");
         return done_by_server(&args.plain, "The backup was restored, and passed its check");
     }
     let report = operations::restore(&args.directory, &data)?;
+    let (record, words) = open_again(&config, later)?;
+    record.close();
+    eprintln!("{words}");
     copied(&args.plain, &report, "The backup was restored")
+}
+
+/// Opens a record that was restored, once what was decided later holds again; gives words for it.
+fn open_again(config: &Config, later: &LaterArgs) -> anyhow::Result<(Record, String)> {
+    let record = app::open_restored(config, later.decided()).context(
+        "the copy is in place and nobody can look at it yet; mend this and run \
+         `connect-care store replay`",
+    )?;
+    let words = told(record.operations().replayed());
+    Ok((record, words))
+}
+
+fn told(replayed: KeptAgain) -> String {
+    match replayed {
+        KeptAgain { left_out, .. } if left_out > 0 => format!(
+            "{left_out} later choices, labels and other decisions were left out; the audit log says so."
+        ),
+        KeptAgain {
+            kept: 0,
+            without_effect: 0,
+            ..
+        } => "Nothing was decided after this copy that the journal knows of.".to_owned(),
+        KeptAgain {
+            kept,
+            without_effect,
+            ..
+        } => format!(
+            "{kept} later choices, labels and other decisions hold again; {without_effect} have nothing to \
+             hold on yet, or hold already."
+        ),
+    }
+}
+
+fn replay(args: &PlainArgs, later: &LaterArgs) -> anyhow::Result<ExitCode> {
+    let config = args.place.configuration()?;
+    if args.dry_run {
+        return would(
+            args,
+            "keep again what was decided after the copy that was restored",
+        );
+    }
+    let record = app::open_restored(&config, later.decided())?;
+    let replayed = record.operations().replayed();
+    record.close();
+    let value = json!({
+        "ok": true, "kept": replayed.kept, "without_effect": replayed.without_effect,
+        "left_out": replayed.left_out,
+    });
+    say(args.json, &told(replayed), &value)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn done_by_server(args: &PlainArgs, done: &str) -> anyhow::Result<ExitCode> {

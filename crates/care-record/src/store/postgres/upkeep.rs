@@ -1,5 +1,7 @@
 //! The upkeep of the PostgreSQL engine.
 
+use std::sync::Arc;
+
 use care_core::audit::Hash;
 use tokio_postgres::Row;
 
@@ -7,6 +9,7 @@ use super::link::{Link, Value};
 use super::readers::ReadError;
 use super::row::{get, int};
 use super::{PostgresStore, find, read_log, reindex, sql};
+use crate::decisions::Journal;
 use crate::store::body::Codec;
 use crate::store::row::ItemRow;
 use crate::store::{
@@ -28,6 +31,10 @@ impl PostgresStore {
 }
 
 impl Upkeep for PostgresStore {
+    fn keep_decisions(&self, journal: Arc<Journal>) {
+        self.writer.signals.foresight.keep(journal);
+    }
+
     fn close(&self) {
         PostgresStore::close(self);
     }

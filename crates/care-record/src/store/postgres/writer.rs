@@ -24,6 +24,7 @@ use super::readers::ReadError;
 use super::row::get;
 use super::sql;
 use super::write::write;
+use crate::store::foresight::Foresight;
 use crate::store::prepare::Prepared;
 use crate::store::{Committed, StoreError};
 
@@ -58,19 +59,23 @@ const BROKEN: u8 = 2;
 
 /// What others may know of the writer.
 #[derive(Default)]
-pub(super) struct Signals(AtomicU8);
+pub(super) struct Signals {
+    state: AtomicU8,
+    /// Where decisions are written ahead.
+    pub foresight: Foresight,
+}
 
 impl Signals {
     pub fn writable(&self) -> bool {
-        self.0.load(Ordering::SeqCst) == WORKING
+        self.state.load(Ordering::SeqCst) == WORKING
     }
 
     pub fn full(&self) -> bool {
-        self.0.load(Ordering::SeqCst) == FULL
+        self.state.load(Ordering::SeqCst) == FULL
     }
 
     fn set(&self, state: u8) {
-        self.0.store(state, Ordering::SeqCst);
+        self.state.store(state, Ordering::SeqCst);
     }
 }
 
@@ -206,6 +211,7 @@ impl Room {
                 let more = open && task.is_none() && batch.len() < BATCH;
                 next = if more { receiver.try_recv().ok() } else { None };
             }
+            let batch = self.foreseen(batch);
             self.write(&batch);
             if let Some(work) = task {
                 self.reconnect();
@@ -213,6 +219,24 @@ impl Room {
                 self.count_again();
             }
         }
+    }
+
+    /// Writes decisions into their journal; where that cannot be, what holds any is refused.
+    fn foreseen(&self, mut batch: Vec<Job>) -> Vec<Job> {
+        let commits = batch.iter_mut().map(|job| &mut *job.prepared);
+        let Err(error) = self.signals.foresight.ahead(commits) else {
+            return batch;
+        };
+        let full = matches!(error, StoreError::DiskFull(_));
+        let fault = if full { Fault::Full } else { Fault::NotDurable };
+        let (decide, rest): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|job| job.prepared.decided.is_some());
+        for job in decide {
+            let refused = fault.error("the journal of decisions cannot be written");
+            let _ = job.reply.send(Err(refused));
+        }
+        rest
     }
 
     /// One transaction for all; where a commit's values make the server refuse the whole, each by
@@ -225,6 +249,7 @@ impl Room {
         match self.insist(&prepared) {
             Ok(answers) => {
                 for (job, answer) in batch.iter().zip(answers) {
+                    self.signals.foresight.settle(&job.prepared, &answer);
                     // A caller that went away has its work done all the same.
                     let _ = job.reply.send(answer);
                 }
@@ -236,7 +261,9 @@ impl Room {
             }
             Err((fault, text)) => {
                 for job in batch {
-                    let _ = job.reply.send(Err(fault.error(&text)));
+                    let answer = Err(fault.error(&text));
+                    self.signals.foresight.settle(&job.prepared, &answer);
+                    let _ = job.reply.send(answer);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! The upkeep of the SQLite engine.
 
+use std::sync::Arc;
+
 use care_core::audit::Hash;
 use rusqlite::{Connection, Row, TransactionBehavior, params};
 
@@ -7,6 +9,7 @@ use super::fault::reading;
 use super::read_items::{collect, optional};
 use super::scrub::scrub;
 use super::{SqliteStore, find, reindex};
+use crate::decisions::Journal;
 use crate::store::{
     CheckReport, DELIVERY_KIND, ENTRY_KIND, IndexWork, KeptCheckpoint, OwnParameter, Samples,
     StoreError, Upkeep,
@@ -26,6 +29,10 @@ impl SqliteStore {
 }
 
 impl Upkeep for SqliteStore {
+    fn keep_decisions(&self, journal: Arc<Journal>) {
+        self.writer.signals.foresight.keep(journal);
+    }
+
     fn close(&self) {
         SqliteStore::close(self);
     }

@@ -19,6 +19,7 @@ use super::fault::{Fault, fault};
 use super::prepare::Prepared;
 use super::readers::Readers;
 use super::reserve::Reserve;
+use crate::store::foresight::Foresight;
 use crate::store::pending::{Pending, Reply, pending};
 use crate::store::{Committed, StoreError};
 
@@ -55,6 +56,8 @@ pub(super) struct Signals {
     state: AtomicU8,
     /// Entries are being written on what the reserve set free.
     pub on_reserve: AtomicBool,
+    /// Where decisions are written ahead.
+    pub foresight: Foresight,
     /// A test makes the next commit fail as a failed fsync would.
     #[cfg(test)]
     pub fail_next_sync: AtomicBool,
@@ -245,6 +248,7 @@ impl Room {
         } else {
             batch
         };
+        let batch = self.foreseen(batch);
         let Err((fault, text)) = self.attempt(&batch) else {
             return;
         };
@@ -253,9 +257,26 @@ impl Room {
             _ => {
                 self.signals.set(BROKEN);
                 self.reopen();
-                refuse(&batch, fault, &text);
+                self.refuse_foreseen(&batch, fault, &text);
             }
         }
+    }
+
+    /// Writes decisions into their journal; where that cannot be, what holds any is refused.
+    fn foreseen(&self, mut batch: Vec<Job>) -> Vec<Job> {
+        let commits = batch.iter_mut().map(|job| &mut *job.prepared);
+        let Err(error) = self.signals.foresight.ahead(commits) else {
+            return batch;
+        };
+        let fault = match error {
+            StoreError::DiskFull(_) => Fault::Full,
+            _ => Fault::NotDurable,
+        };
+        let (decide, rest): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|job| job.prepared.decided.is_some());
+        refuse(&decide, fault, "the journal of decisions cannot be written");
+        rest
     }
 
     /// One transaction for all; answers every job when it is durable.
@@ -273,6 +294,7 @@ impl Room {
                     self.records.changed();
                 }
                 for (job, answer) in batch.iter().zip(answers) {
+                    self.signals.foresight.settle(&job.prepared, &answer);
                     job.reply.send(answer);
                 }
                 Ok(())
@@ -378,13 +400,22 @@ impl Room {
         Ok(())
     }
 
+    /// Refuses what may stand in the journal of decisions already.
+    fn refuse_foreseen(&self, jobs: &[Job], fault: Fault, text: &str) {
+        for job in jobs {
+            let answer = Err(fault.error(text));
+            self.signals.foresight.settle(&job.prepared, &answer);
+        }
+        refuse(jobs, fault, text);
+    }
+
     /// The disk is full: entries of reads are written on the reserve, the rest is refused.
     fn spend_reserve(&mut self, batch: Vec<Job>, text: &str) {
         self.signals.set(FULL);
         self.probed = Some(now());
         let (audit, rest): (Vec<_>, Vec<_>) =
             batch.into_iter().partition(|job| job.prepared.only_audit);
-        refuse(&rest, Fault::Full, text);
+        self.refuse_foreseen(&rest, Fault::Full, text);
         if self.reserve.release() {
             self.signals.on_reserve.store(true, Ordering::SeqCst);
             tracing::error!(
@@ -396,7 +427,7 @@ impl Room {
             if fault != Fault::Full {
                 self.reopen();
             }
-            refuse(&audit, fault, &text);
+            self.refuse_foreseen(&audit, fault, &text);
         }
     }
 

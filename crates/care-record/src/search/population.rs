@@ -18,7 +18,7 @@ use super::find::{
 };
 use super::order::{self, Place};
 use super::{After, Cursor, Held, Key, Looking, SearchAsk, SearchError, id_of, parse_id};
-use crate::store::{ChangesAsked, Found, Spot, SpotOrder};
+use crate::store::{ChangesAsked, Spot, SpotOrder};
 
 /// How many targets a chain, `_has` or list may lead to.
 const MOST_LINKED: usize = 2_000;
@@ -87,6 +87,8 @@ pub(super) fn search(
     };
     let total = match &ask.cursor {
         Some(cursor) => cursor.total,
+        // A page that holds all matches says their number itself.
+        None if is_indexed && ask.count > 0 && !is_total_asked(ask) => None,
         None => total(looking, ask, &asked)?,
     };
     if ask.count == 0 {
@@ -346,13 +348,18 @@ pub(super) fn find_all(
     Ok(found)
 }
 
+/// Whether the number of all matches is asked for, however many there are.
+fn is_total_asked(ask: &SearchAsk) -> bool {
+    ask.count == 0 || ask.query.total.is_some_and(|one| one != Total::None)
+}
+
 /// How many match, where that is to be said.
 fn total(
     looking: &Looking<'_>,
     ask: &SearchAsk,
     asked: &[Asked<'_>],
 ) -> Result<Option<u64>, SearchError> {
-    let is_wanted = ask.count == 0 || ask.query.total.is_some_and(|one| one != Total::None);
+    let is_wanted = is_total_asked(ask);
     if !wants_total(ask) {
         return Ok(None);
     }
@@ -436,7 +443,7 @@ impl<'s, 'l> Stream<'s, 'l> {
             return Ok(());
         }
         let scope = self.looking.scope;
-        let found = scope.store.find(
+        let found = scope.store.find_bodies(
             scope.view,
             kind,
             &self.asked.plan.wanted,
@@ -445,19 +452,15 @@ impl<'s, 'l> Stream<'s, 'l> {
             u32::try_from(self.size).unwrap_or(u32::MAX),
         )?;
         self.is_over = found.len() < self.size;
-        self.after = found.last().map(|last| last.spot).or(self.after);
-        let moment = self.moment;
-        let came_then = |one: &&Found| moment.is_none_or(|moment| one.moment <= moment);
-        let wanted: Vec<&Found> = found.iter().filter(came_then).collect();
-        let keys: Vec<Key> = wanted
-            .iter()
-            .map(|one| (one.person, kind, one.item))
-            .collect();
-        let mut held = scope.load(&keys)?;
-        let mut spots = wanted.iter();
-        for one in &mut held {
-            let its = spots.find(|found| found.item == one.item && found.person == one.owner);
-            one.spot = its.map(|found| found.spot.0);
+        self.after = found.last().map(|(last, _)| last.spot).or(self.after);
+        let mut held = Vec::with_capacity(found.len());
+        for (place, stored) in found {
+            let came_then = self.moment.is_none_or(|moment| place.moment <= moment);
+            if let Some(stored) = stored.filter(|_| came_then) {
+                let mut one = scope.held(stored)?;
+                one.spot = Some(place.spot.0);
+                held.push(one);
+            }
         }
         self.ready = self.fitting(held, !self.asked.plan.exact)?.into_iter();
         self.size = (self.size * 2).min(512);
@@ -547,6 +550,7 @@ fn changed_since(
         let page = ChangesAsked {
             kind: Some(kind),
             before,
+            after: Some(moment),
             limit: 256,
             ..ChangesAsked::default()
         };
@@ -596,12 +600,22 @@ fn in_index_order(
     total: Option<u64>,
 ) -> Result<Searched, SearchError> {
     let Some(cursor) = &ask.cursor else {
+        let before = looking.scope.store.settled();
         let mut page = one_page(looking, ask, asked, order, None, None)?;
-        let mut moment = 0;
+        let (mut moment, mut total) = (0, total);
         if page.len() > ask.count {
             // Another page will follow: it must be told what held when this one was read.
-            moment = newest_moment(looking)?;
-            page = one_page(looking, ask, asked, order, None, Some(moment))?;
+            moment = match before {
+                Some(moment) if looking.scope.store.settled() == before => moment,
+                _ => {
+                    let moment = newest_moment(looking)?;
+                    page = one_page(looking, ask, asked, order, None, Some(moment))?;
+                    moment
+                }
+            };
+            if total.is_none() {
+                total = self::total(looking, ask, asked)?;
+            }
         }
         // A page that holds them all says their number.
         let all = (page.len() <= ask.count && wants_total(ask)).then_some(page.len() as u64);

@@ -268,6 +268,8 @@ pub(crate) struct ChangesAsked {
     pub before: Option<ChangePlace>,
     /// Received at this time or later.
     pub since: Option<Timestamp>,
+    /// Of a later moment than this.
+    pub after: Option<u64>,
     pub limit: u32,
 }
 

@@ -1179,6 +1179,21 @@ pub(super) fn what_came_reads_newest_first_by_its_moment(engine: &dyn Engine) {
     );
     assert_eq!(
         ask(ChangesAsked {
+            after: Some(1),
+            ..none()
+        }),
+        [3, 2]
+    );
+    assert_eq!(
+        ask(ChangesAsked {
+            person: Some(PersonId(7)),
+            after: Some(2),
+            ..none()
+        }),
+        [3]
+    );
+    assert_eq!(
+        ask(ChangesAsked {
             kind: Some(ResourceType::PATIENT),
             ..none()
         }),

@@ -109,6 +109,7 @@ impl Supply {
                 person: None,
                 before,
                 since: ask.since,
+                after: None,
                 limit: AT_ONCE,
             };
             let rows = self.inner.store.changes(&view, &asked)?;

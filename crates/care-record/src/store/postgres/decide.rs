@@ -133,6 +133,11 @@ pub(super) struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
+    /// Whether anything that a search could find, or find elsewhere, will be another.
+    pub fn changes_what_is_held(&self) -> bool {
+        !(self.items.is_empty() && self.history.is_empty() && self.joins.is_empty())
+    }
+
     /// Takes another layer's changes on top.
     fn take(&mut self, layer: Self) {
         self.items.extend(layer.items);

@@ -6,11 +6,13 @@ use care_core::fhir::search::{Wanted, every};
 
 use super::link::{Link, Value};
 use super::readers::ReadError;
-use super::row::{get, int};
+use super::row::{get, int, stored_body};
 use super::sql;
+use super::writer::IndexKnown;
+use crate::store::body::Codec;
 use crate::store::filter::Filter;
 use crate::store::index::{Found, Language, Said, Spot, SpotOrder, say};
-use crate::store::{IndexWork, StoreError};
+use crate::store::{IndexWork, StoreError, StoredBody};
 
 type Read<T> = Result<T, ReadError>;
 
@@ -43,15 +45,17 @@ fn asked(view: &View, kind: ResourceType, wanted: &Wanted) -> Option<String> {
     }
 }
 
+/// Finds items, with their bodies.
 pub(super) fn find(
     link: &Link,
+    (codec, index): (&Codec, &IndexKnown),
     view: &View,
     kind: ResourceType,
     wanted: &Wanted,
     (order, after): (SpotOrder, Option<Spot>),
     limit: u32,
-) -> Read<Vec<Found>> {
-    must_be_made(link)?;
+) -> Read<Vec<(Found, Option<StoredBody>)>> {
+    must_be_made(link, index)?;
     let Some(query) = asked(view, kind, wanted) else {
         return Ok(Vec::new());
     };
@@ -60,7 +64,7 @@ pub(super) fn find(
         SpotOrder::NewestFirst => (sql::FIND_NEWEST, i64::MAX),
         SpotOrder::OldestFirst => (sql::FIND_OLDEST, -1),
     };
-    let rows = link.query_planned(
+    let rows = link.query(
         sql,
         &[
             &None::<Vec<i64>>,
@@ -75,8 +79,8 @@ pub(super) fn find(
         ],
     )?;
     let found = rows.iter().map(|row| {
-        let columns = (get(row, 0)?, get(row, 1)?, get(row, 2)?, get(row, 3)?);
-        Ok(Found::of(columns))
+        let columns = (get(row, 18)?, get(row, 0)?, get(row, 2)?, get(row, 16)?);
+        Ok((Found::of(columns), Some(stored_body(row, codec)?)))
     });
     Ok(found.collect::<Result<_, StoreError>>()?)
 }
@@ -84,12 +88,13 @@ pub(super) fn find(
 /// Every term is of one source, so the index alone counts what a view of that source sees whole.
 pub(super) fn tally(
     link: &Link,
+    index: &IndexKnown,
     view: &View,
     kind: ResourceType,
     wanted: &Wanted,
     most: u64,
 ) -> Read<u64> {
-    must_be_made(link)?;
+    must_be_made(link, index)?;
     let Some(query) = asked(view, kind, wanted) else {
         return Ok(0);
     };
@@ -108,18 +113,22 @@ pub(super) fn tally(
         &most,
     ];
     let rows = if filter.sees_its_source_whole() {
-        link.query_planned(sql::TALLY_WHOLE, &whole)?
+        link.query(sql::TALLY_WHOLE, &whole)?
     } else {
-        link.query_planned(sql::TALLY_PERMITTED, &permitted)?
+        link.query(sql::TALLY_PERMITTED, &permitted)?
     };
     let counted = rows.first().map_or(Ok(0), |row| get::<i64>(row, 0))?;
     Ok(counted.unsigned_abs())
 }
 
-/// Nothing is found by half an index.
-fn must_be_made(link: &Link) -> Read<()> {
+/// Nothing is found by half an index. Once it is whole it stays so, until this program empties it.
+fn must_be_made(link: &Link, index: &IndexKnown) -> Read<()> {
+    let Err(known) = index.is_whole() else {
+        return Ok(());
+    };
     let rows = link.query(sql::INDEX_LEFT, &[])?;
     let Some(row) = rows.first() else {
+        index.was_whole(known);
         return Ok(());
     };
     Err(ReadError::Store(StoreError::Indexing {

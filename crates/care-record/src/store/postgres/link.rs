@@ -21,6 +21,8 @@ use super::address::Address;
 pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
 /// The answer to one statement of a pipeline.
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<u64, Error>> + 'a>>;
+/// The rows of one statement of several that are sent together.
+type Rows<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + 'a>>;
 
 /// How long a new connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -35,9 +37,10 @@ pub(super) enum Use {
 }
 
 /// Every statement here finds its rows by a key. A plan made while a table was small must not go on
-/// reading the whole of it once it has grown, so whole-table plans are the last resort.
+/// reading the whole of it once it has grown, so whole-table plans are the last resort. And it is planned
+/// once a connection, not once a call: planning a search takes longer than most searches.
 const SETTINGS: &str = "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; \
-    SET enable_mergejoin = off; SET lock_timeout = '10s'; \
+    SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan; SET lock_timeout = '10s'; \
     SET idle_in_transaction_session_timeout = '60s'; SET DateStyle = 'ISO';";
 const FOR_WRITING: &str = "SET statement_timeout = '120s'; \
     SELECT set_config('synchronous_commit', 'on', false) \
@@ -112,16 +115,26 @@ impl Link {
         block_on(self.client.query(&statement, values))
     }
 
-    /// Rows of one statement that is planned for these values: what the index is asked differs so much
-    /// that one plan for all would be wrong for most. One round trip, nothing prepared.
+    /// Rows of one statement that is planned for these values: which of its conditions are asked differs
+    /// so much that one plan for all would be wrong for most. For what is asked seldom.
     pub fn query_planned(
         &self,
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, Error> {
-        let typed = self.statement(sql)?;
-        let typed = values.iter().copied().zip(typed.params().iter().cloned());
-        block_on(self.client.query_typed(sql, &typed.collect::<Vec<_>>()))
+        let statement = self.statement(sql)?;
+        let asked: Vec<Rows<'_>> = vec![
+            self.plain("SET plan_cache_mode = force_custom_plan"),
+            Box::pin(self.client.query(&statement, values)),
+            self.plain("SET plan_cache_mode = force_generic_plan"),
+        ];
+        let rows: Result<Vec<_>, Error> = block_on(in_order(asked)).into_iter().collect();
+        Ok(rows?.into_iter().nth(1).unwrap_or_default())
+    }
+
+    /// A statement without values, as a step among others that are sent together.
+    fn plain(&self, sql: &'static str) -> Rows<'_> {
+        Box::pin(async move { self.client.batch_execute(sql).await.map(|()| Vec::new()) })
     }
 
     /// Runs one statement; gives the number of rows it changed.
@@ -140,16 +153,12 @@ impl Link {
         for (sql, _) in &asked {
             statements.push(self.statement(sql)?);
         }
-        type Rows<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + 'a>>;
-        let plain = |sql| -> Rows<'_> {
-            Box::pin(async move { self.client.batch_execute(sql).await.map(|()| Vec::new()) })
-        };
-        let mut answers = vec![plain("BEGIN ISOLATION LEVEL REPEATABLE READ")];
+        let mut answers = vec![self.plain("BEGIN ISOLATION LEVEL REPEATABLE READ")];
         for ((_, values), statement) in asked.iter().zip(&statements) {
             answers.push(Box::pin(self.client.query(statement, values)));
         }
         // After a failed statement this ends the transaction all the same.
-        answers.push(plain("COMMIT"));
+        answers.push(self.plain("COMMIT"));
         let rows: Result<Vec<_>, Error> = block_on(in_order(answers)).into_iter().collect();
         let mut rows = rows?.into_iter().skip(1);
         Ok(std::array::from_fn(|_| rows.next().unwrap_or_default()))

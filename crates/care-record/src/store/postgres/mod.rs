@@ -271,7 +271,21 @@ impl Store for PostgresStore {
         after: Option<Spot>,
         limit: u32,
     ) -> Result<Vec<Found>, StoreError> {
-        self.read(|link| find::find(link, view, kind, wanted, (order, after), limit))
+        let found = self.find_bodies(view, kind, wanted, order, after, limit)?;
+        Ok(found.into_iter().map(|(found, _)| found).collect())
+    }
+
+    fn find_bodies(
+        &self,
+        view: &View,
+        kind: ResourceType,
+        wanted: &Wanted,
+        order: SpotOrder,
+        after: Option<Spot>,
+        limit: u32,
+    ) -> Result<Vec<(Found, Option<StoredBody>)>, StoreError> {
+        let with = (&self.codec, &self.writer.signals.index);
+        self.read(|link| find::find(link, with, view, kind, wanted, (order, after), limit))
     }
 
     fn tally(
@@ -281,7 +295,12 @@ impl Store for PostgresStore {
         wanted: &Wanted,
         most: u64,
     ) -> Result<u64, StoreError> {
-        self.read(|link| find::tally(link, view, kind, wanted, most))
+        let index = &self.writer.signals.index;
+        self.read(|link| find::tally(link, index, view, kind, wanted, most))
+    }
+
+    fn settled(&self) -> Option<u64> {
+        self.writer.signals.settled()
     }
 
     fn parameters(&self) -> Arc<Parameters> {

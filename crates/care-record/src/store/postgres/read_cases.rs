@@ -79,7 +79,7 @@ fn chosen(
         values.push(order);
         values.push(limit);
     }
-    Ok(link.query(sql, &values)?)
+    Ok(link.query_planned(sql, &values)?)
 }
 
 pub(super) fn list(link: &Link, parts: Option<&[i64]>, query: &CaseQuery) -> Read<Vec<CaseRow>> {

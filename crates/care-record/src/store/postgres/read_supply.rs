@@ -62,10 +62,13 @@ pub(super) fn changes(
     };
     let before = asked.before.unwrap_or(ChangePlace::from(i64::MAX as u64));
     let (part, kind, item, version) = before.within;
-    let first = match asked.since {
+    let mut first = match asked.since {
         Some(since) => moment_of(link, since)?,
         None => -1,
     };
+    if let Some(after) = asked.after {
+        first = first.max(after as i64 + 1);
+    }
     let of_kind = asked.kind.map(|kind| i32::from(kind.number()));
     let since = asked.since.map_or(i64::MIN, Timestamp::as_microsecond);
     let (moment, part, item) = (before.moment as i64, part as i64, item as i64);
@@ -88,7 +91,11 @@ pub(super) fn changes(
         &since,
         &limit,
     ];
-    let tables = link.query_all([(sql::CHANGES, &values), (sql::CHANGES_PAST, &values)])?;
+    let (now, past) = match parts {
+        None => (sql::CHANGES, sql::CHANGES_PAST),
+        Some(_) => (sql::CHANGES_OF_ONE, sql::CHANGES_OF_ONE_PAST),
+    };
+    let tables = link.query_all([(now, &values), (past, &values)])?;
     let rows = tables.iter().flatten();
     let found = rows.map(|row| stored_body(row, codec));
     Ok(asked.newest_first(found.collect::<Result<_, StoreError>>()?))

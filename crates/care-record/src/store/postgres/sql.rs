@@ -33,8 +33,8 @@ macro_rules! alive {
     };
 }
 
-/// What came of a source in one table: $1 the part, $6 the source, $7 to $11 the place before it, $12 the
-/// type, $13 the first moment, $14 the first arrival, $15 how many.
+/// What came of a source in one table, in the order of the index by source and moment: $6 the source, $7 to
+/// $11 the place before it, $12 the type, $13 the first moment, $14 the first arrival, $15 how many.
 macro_rules! changes_of {
     ($table:literal) => {
         concat!(
@@ -42,7 +42,7 @@ macro_rules! changes_of {
             item_columns!(),
             ", i.body FROM ",
             $table,
-            " AS i WHERE i.source = $6::text AND ($1::bigint[] IS NULL OR i.person = ANY($1::bigint[])) \
+            " AS i WHERE $1::bigint[] IS NULL AND i.source = $6::text \
              AND (i.moment, i.person, i.kind, i.item, i.version) \
              < ($7::bigint, $8::bigint, $9::integer, $10::bigint, $11::integer) \
              AND i.moment <= $7::bigint \
@@ -50,6 +50,27 @@ macro_rules! changes_of {
              AND i.received_at >= $14::bigint AND ",
             permitted!("i"),
             " ORDER BY i.moment DESC, i.person DESC, i.kind DESC, i.item DESC, i.version DESC \
+             LIMIT $15::bigint"
+        )
+    };
+}
+
+/// The same of one person ($1): their range, put in order. `|| ''` and `+ 0` keep the index by source
+/// and moment out of it, in which one person is a needle.
+macro_rules! changes_of_one {
+    ($table:literal) => {
+        concat!(
+            "SELECT ",
+            item_columns!(),
+            ", i.body FROM ",
+            $table,
+            " AS i WHERE i.person = ANY($1::bigint[]) AND i.source || '' = $6::text \
+             AND (i.moment + 0, i.person, i.kind, i.item, i.version) \
+             < ($7::bigint, $8::bigint, $9::integer, $10::bigint, $11::integer) \
+             AND ($12::integer IS NULL OR i.kind = $12::integer) AND i.moment + 0 >= $13::bigint \
+             AND i.received_at >= $14::bigint AND ",
+            permitted!("i"),
+            " ORDER BY i.moment + 0 DESC, i.person DESC, i.kind DESC, i.item DESC, i.version DESC \
              LIMIT $15::bigint"
         )
     };
@@ -71,21 +92,65 @@ macro_rules! past_versions {
     };
 }
 
-/// Items by the index: $6 the query, $7 the spot after which, $8 the type, $9 how many. Joined by the key,
-/// the person first, so that each machine joins its own.
+/// As many matches as are read and put in order; of more than these the newest are found by walking.
+#[cfg(not(test))]
+macro_rules! few {
+    () => {
+        "2000"
+    };
+}
+/// So few in tests that they go both ways.
+#[cfg(test)]
+macro_rules! few {
+    () => {
+        "4"
+    };
+}
+
+/// Items by the index: $6 the query, $7 the spot after which, $8 the type, $9 how many.
+///
+/// The index of words gives its matches in no order. So a query that few match has them all read and put
+/// in order, and one that many match walks along the spots, where the next match is never far. Each way
+/// names its index by leaving no other (`+ 0`; a function where an operator would be looked up), so that
+/// one plan is right whatever was known of the tables when it was made. Joined by the key, the person
+/// first, so that each machine joins its own.
 macro_rules! found {
     ($than:literal, $order:literal) => {
         concat!(
-            "SELECT t.spot, t.person, t.item, i.moment FROM item_term AS t \
-             JOIN item AS i ON i.person = t.person AND i.kind = t.kind AND i.item = t.item \
-             WHERE $1::bigint[] IS NULL AND t.words @@ $6::text::tsquery AND t.spot ",
+            "WITH f AS MATERIALIZED (SELECT t.person, t.kind, t.item, t.spot FROM item_term AS t \
+             WHERE $1::bigint[] IS NULL AND t.words @@ $6::text::tsquery AND t.kind + 0 = $8::integer \
+             AND t.spot + 0 ",
             $than,
-            " $7::bigint AND t.kind = $8::integer AND ",
+            " $7::bigint LIMIT ",
+            few!(),
+            "), n AS MATERIALIZED (SELECT count(*) AS many FROM f) (SELECT ",
+            item_columns!(),
+            ", i.body, g.spot FROM (SELECT * FROM f ORDER BY spot ",
+            $order,
+            " LIMIT ",
+            few!(),
+            ") AS g JOIN item AS i ON i.person = g.person AND i.kind = g.kind AND i.item = g.item \
+             WHERE (SELECT many FROM n) < ",
+            few!(),
+            " AND ",
+            permitted!("i"),
+            alive!("i"),
+            " ORDER BY g.spot ",
+            $order,
+            " LIMIT $9::bigint) UNION ALL (SELECT ",
+            item_columns!(),
+            ", i.body, t.spot FROM item_term AS t \
+             JOIN item AS i ON i.person = t.person AND i.kind = t.kind AND i.item = t.item \
+             WHERE (SELECT many FROM n) >= ",
+            few!(),
+            " AND ts_match_vq(t.words, $6::text::tsquery) AND t.kind = $8::integer AND t.spot ",
+            $than,
+            " $7::bigint AND ",
             permitted!("i"),
             alive!("i"),
             " ORDER BY t.spot ",
             $order,
-            " LIMIT $9::bigint"
+            " LIMIT $9::bigint)"
         )
     };
 }
@@ -232,6 +297,8 @@ statements! {
     );
     CHANGES = changes_of!("item");
     CHANGES_PAST = changes_of!("item_history");
+    CHANGES_OF_ONE = changes_of_one!("item");
+    CHANGES_OF_ONE_PAST = changes_of_one!("item_history");
     ENTRY_AT = "SELECT at FROM entry WHERE number = $1::bigint";
     ENTRIES_HELD = "SELECT coalesce(max(number), -1) + 1 FROM entry";
     PAST_VERSION = concat!(
@@ -352,11 +419,11 @@ statements! {
     FIND_NEWEST = found!("<", "DESC");
     FIND_OLDEST = found!(">", "ASC");
     TALLY_WHOLE = "SELECT count(*) FROM (SELECT 1 FROM item_term AS t \
-        WHERE t.words @@ $1::text::tsquery AND t.kind = $2::integer LIMIT $3::bigint) AS counted";
+        WHERE t.words @@ $1::text::tsquery AND t.kind + 0 = $2::integer LIMIT $3::bigint) AS counted";
     TALLY_PERMITTED = concat!(
         "SELECT count(*) FROM (SELECT 1 FROM item_term AS t \
          JOIN item AS i ON i.person = t.person AND i.kind = t.kind AND i.item = t.item \
-         WHERE $1::bigint[] IS NULL AND t.words @@ $6::text::tsquery AND t.kind = $7::integer AND ",
+         WHERE $1::bigint[] IS NULL AND t.words @@ $6::text::tsquery AND t.kind + 0 = $7::integer AND ",
         permitted!("i"), alive!("i"), " LIMIT $8::bigint) AS counted"
     );
     INDEX_LEFT = "SELECT done, total FROM index_work WHERE about = '' LIMIT 1";

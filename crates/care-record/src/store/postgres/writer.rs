@@ -5,7 +5,7 @@
 //! connection is lost while a commit is on its way, it looks in the log whether that commit is there
 //! before it says anything or tries again: nothing is written twice and nothing is claimed in vain.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -57,12 +57,44 @@ const WORKING: u8 = 0;
 const FULL: u8 = 1;
 const BROKEN: u8 = 2;
 
+/// Whether the search index is known to hold every item: a number that goes up whenever that may have
+/// changed, with a last bit that says so.
+#[derive(Default)]
+pub(super) struct IndexKnown(AtomicU64);
+
+impl IndexKnown {
+    /// `Ok` where it holds every item; else the number to say so with, once it was looked.
+    pub fn is_whole(&self) -> Result<(), u64> {
+        let known = self.0.load(Ordering::SeqCst);
+        if known & 1 == 1 { Ok(()) } else { Err(known) }
+    }
+
+    /// It was looked after `known` was read, and it was whole: it still is, where nothing happened since.
+    pub fn was_whole(&self, known: u64) {
+        // Otherwise the next one looks again.
+        let _ = self
+            .0
+            .compare_exchange(known, known | 1, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    fn may_change(&self) {
+        let known = self.0.load(Ordering::SeqCst);
+        self.0.store((known | 1) + 1, Ordering::SeqCst);
+    }
+}
+
 /// What others may know of the writer.
 #[derive(Default)]
 pub(super) struct Signals {
     state: AtomicU8,
     /// Where decisions are written ahead.
     pub foresight: Foresight,
+    pub index: IndexKnown,
+    /// Commits that change what is held: begun, and come to their end.
+    begun: AtomicU64,
+    ended: AtomicU64,
+    /// The moment of the newest of those; some later moment, where that is not known.
+    moment: AtomicU64,
 }
 
 impl Signals {
@@ -76,6 +108,27 @@ impl Signals {
 
     fn set(&self, state: u8) {
         self.state.store(state, Ordering::SeqCst);
+    }
+
+    /// See [`crate::store::Store::settled`].
+    pub fn settled(&self) -> Option<u64> {
+        let ended = self.ended.load(Ordering::SeqCst);
+        let moment = self.moment.load(Ordering::SeqCst);
+        (ended == self.begun.load(Ordering::SeqCst)).then_some(moment)
+    }
+
+    fn change_begins(&self) {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A change has come to its end: at this moment, or (none) it did not take place.
+    fn change_ends(&self, moment: Option<i64>) {
+        if let Some(moment) = moment {
+            self.moment
+                .store(moment.max(0).unsigned_abs(), Ordering::SeqCst);
+        }
+        let begun = self.begun.load(Ordering::SeqCst);
+        self.ended.store(begun, Ordering::SeqCst);
     }
 }
 
@@ -96,10 +149,12 @@ impl Writer {
     ) -> Result<Self, ConnectError> {
         let (sender, receiver) = sync_channel(4 * BATCH);
         let signals = Arc::new(Signals::default());
+        let numbers = numbers(&link)?;
+        signals.change_ends(Some(numbers.entry - 1));
         let mut room = Room {
             runtime,
             address,
-            numbers: numbers(&link)?,
+            numbers,
             link: Some(link),
             joins,
             signals: signals.clone(),
@@ -215,7 +270,9 @@ impl Room {
             self.write(&batch);
             if let Some(work) = task {
                 self.reconnect();
+                self.signals.index.may_change();
                 work(self.link.as_ref());
+                self.signals.index.may_change();
                 self.count_again();
             }
         }
@@ -319,6 +376,10 @@ impl Room {
         if changes.entries.is_empty() {
             return Ok(answers);
         }
+        let is_change = changes.changes_what_is_held();
+        if is_change {
+            self.signals.change_begins();
+        }
         match write(link, &changes) {
             Ok(()) => self.numbers = next,
             Err(error) if fault(&error) == Fault::NotDurable => {
@@ -329,7 +390,13 @@ impl Room {
                     return Err((Fault::NotDurable, words(&error)));
                 }
             }
-            Err(error) => return Err((fault(&error), words(&error))),
+            Err(error) => {
+                self.signals.change_ends(None);
+                return Err((fault(&error), words(&error)));
+            }
+        }
+        if is_change {
+            self.signals.change_ends(Some(self.numbers.entry - 1));
         }
         if !changes.joins.is_empty() {
             let mut joins = self.joins.write().unwrap_or_else(PoisonError::into_inner);
@@ -387,6 +454,9 @@ impl Room {
         match opened {
             Ok((numbers, joins, link)) => {
                 self.numbers = numbers;
+                // Another may have written meanwhile, or begun the index anew.
+                self.signals.index.may_change();
+                self.signals.change_ends(Some(numbers.entry - 1));
                 *self.joins.write().unwrap_or_else(PoisonError::into_inner) = joins;
                 self.link = Some(link);
             }

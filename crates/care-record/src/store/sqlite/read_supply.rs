@@ -94,10 +94,13 @@ pub(super) fn changes(
         Some(Err(_)) => return Ok(Vec::new()),
     };
     let before = asked.before.unwrap_or(ChangePlace::from(i64::MAX as u64));
-    let first = match asked.since {
+    let mut first = match asked.since {
         Some(since) => moment_of(connection, since)?,
         None => -1,
     };
+    if let Some(after) = asked.after {
+        first = first.max(after as i64 + 1);
+    }
     let mut found = Vec::new();
     let tables = if part.is_some() {
         [NOW_OF_ONE, PAST_OF_ONE]

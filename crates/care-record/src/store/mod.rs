@@ -194,9 +194,8 @@ pub(crate) trait Store: Send + Sync {
         // In the order asked.
         let mut bodies = bodies.into_iter().peekable();
         let its = |found: Found| {
-            let body = bodies.next_if(|body| {
-                found.person == body.owner() && found.item == body.header.item
-            });
+            let body = bodies
+                .next_if(|body| found.person == body.owner() && found.item == body.header.item);
             (found, body)
         };
         Ok(found.into_iter().map(its).collect())

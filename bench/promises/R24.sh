@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # R24: updates are linearisable per resource. Writers in a process of their own read a version, count one
-# up and write with If-Match, eight at once on twenty resources, while that process is killed again and
+# up and write with If-Match, sixteen at once on forty resources, while that process is killed again and
 # again. Then every history is walked: each acknowledged update is there under its version, no version is
 # missing, and each counts one more than the one before it, so none was written over unseen.
 #

@@ -228,9 +228,19 @@ pub(crate) trait Store: Send + Sync {
             return Ok(None);
         };
         let wanted = Wanted::Term(item_term(source, kind, &item.to_string()));
-        let found = self.find(view, kind, &wanted, SpotOrder::NewestFirst, None, 16)?;
-        let found = found.into_iter().find(|found| found.item == item);
-        Ok(found.map(|found| found.person))
+        // One is enough but for two names with one term; asking for more would go through all the places
+        // where the item was before each change.
+        for many in [1, 16] {
+            let found = self.find(view, kind, &wanted, SpotOrder::NewestFirst, None, many)?;
+            let none = found.len() < many as usize;
+            if let Some(found) = found.into_iter().find(|found| found.item == item) {
+                return Ok(Some(found.person));
+            }
+            if none {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     /// The search parameters that may be asked for: R4's, and the deployment's own that are worked in.

@@ -21,8 +21,8 @@ use super::tests::{open, request, source_of, update};
 use crate::store::postgres::cluster::Cluster;
 use crate::{Engine, Record};
 
-const THINGS: u64 = 20;
-const WRITERS: u64 = 8;
+const THINGS: u64 = 40;
+const WRITERS: u64 = 16;
 
 /// Whether this run looks at versions outside the transaction.
 pub(super) fn looks_outside() -> bool {

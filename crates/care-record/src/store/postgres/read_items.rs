@@ -237,22 +237,27 @@ pub(super) fn versions(
     (before, limit): (Option<u32>, u32),
 ) -> Read<Vec<StoredBody>> {
     let newest = before.map_or(i64::from(u32::MAX), |before| i64::from(before) - 1);
-    let rows = link.query(
-        sql::VERSIONS,
-        &[
-            &parts,
-            &filter.categories,
-            &filter.sensitivities,
-            &filter.hide_gp_sourced,
-            &filter.sources,
-            &i32::from(resource_type.number()),
-            &(item.0 as i64),
-            &newest,
-            &i64::from(limit),
-        ],
-    )?;
-    let bodies = rows.iter().map(|row| stored_body(row, codec));
-    Ok(bodies.collect::<Result<_, StoreError>>()?)
+    for part in parts {
+        let rows = link.query(
+            sql::VERSIONS,
+            &[
+                part,
+                &filter.categories,
+                &filter.sensitivities,
+                &filter.hide_gp_sourced,
+                &filter.sources,
+                &i32::from(resource_type.number()),
+                &(item.0 as i64),
+                &newest,
+                &i64::from(limit),
+            ],
+        )?;
+        if !rows.is_empty() {
+            let bodies = rows.iter().map(|row| stored_body(row, codec));
+            return Ok(bodies.collect::<Result<_, StoreError>>()?);
+        }
+    }
+    Ok(Vec::new())
 }
 
 pub(super) fn shared_item(

@@ -80,8 +80,13 @@ macro_rules! changes_of_one {
 /// was raised later also covers what was stored before.
 macro_rules! past_versions {
     () => {
+        past_versions!("ANY($1::bigint[])")
+    };
+    ($part:literal) => {
         concat!(
-            " FROM item_history AS i WHERE i.person = ANY($1::bigint[]) \
+            " FROM item_history AS i WHERE i.person = ",
+            $part,
+            " \
              AND i.kind = $6::integer AND i.item = $7::bigint AND ",
             permitted!("i"),
             " AND EXISTS (SELECT 1 FROM item AS c WHERE c.person = i.person \
@@ -289,11 +294,14 @@ statements! {
          JOIN item AS i ON i.person = k.person AND i.kind = k.kind AND i.item = k.item WHERE ",
         permitted!("i"), alive!("i"), " ORDER BY k.place"
     );
+    // Of one part, so that the key's own order is the one asked for.
     VERSIONS = concat!(
-        "SELECT ", item_columns!(), ", i.body FROM item AS i WHERE i.person = ANY($1::bigint[]) \
+        "SELECT ", item_columns!(), ", i.body FROM item AS i WHERE i.person = $1::bigint \
          AND i.kind = $6::integer AND i.item = $7::bigint AND i.version <= $8::bigint AND ",
-        permitted!("i"), " UNION ALL SELECT ", item_columns!(), ", i.body", past_versions!(),
-        " AND i.version <= $8::bigint ORDER BY 4 DESC LIMIT $9::bigint"
+        permitted!("i"), " UNION ALL (SELECT ", item_columns!(), ", i.body",
+        past_versions!("$1::bigint"),
+        " AND i.version <= $8::bigint ORDER BY i.version DESC LIMIT $9::bigint) \
+         ORDER BY 4 DESC LIMIT $9::bigint"
     );
     CHANGES = changes_of!("item");
     CHANGES_PAST = changes_of!("item_history");

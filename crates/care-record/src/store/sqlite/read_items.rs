@@ -346,11 +346,12 @@ const VERSIONS: &str = concat!(
     ", i.body FROM item AS i WHERE i.person = ?1 AND i.kind = ?6 AND i.item = ?7 \
      AND i.version <= ?8 AND ",
     permitted!("i"),
-    " UNION ALL SELECT ",
+    " UNION ALL SELECT * FROM (SELECT ",
     item_columns!(),
     ", i.body",
     past_versions!(),
-    " AND i.version <= ?8 ORDER BY 4 DESC LIMIT ?9"
+    // As many as are asked, and not the whole history put in order.
+    " AND i.version <= ?8 ORDER BY i.version DESC LIMIT ?9) ORDER BY 4 DESC LIMIT ?9"
 );
 
 pub(super) fn versions(

@@ -180,5 +180,30 @@ write("r4-sets.txt", [
   ...systemLines,
   ...setLines,
 ]);
+// Hierarchies: `is-a` in one code system, by nesting or by property.
+
+const hierarchyLines = [];
+for (const [url, system] of [...codeSystems].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  const pairs = new Set();
+  const add = (code, parent) => clean(code) && clean(parent) && pairs.add(`${code} ${parent}`);
+  const walk = (concepts, parent) => {
+    for (const { code, concept, property } of concepts ?? []) {
+      if (parent) add(code, parent);
+      for (const { code: name, valueCode } of property ?? []) {
+        if (name === "subsumedBy" || name === "parent") add(code, valueCode);
+        if (name === "child") add(valueCode, code);
+      }
+      walk(concept, code);
+    }
+  };
+  walk(system.concept);
+  if (pairs.size) hierarchyLines.push(["H", url, ...[...pairs].sort()].join("\t"));
+}
+write("r4-hierarchies.txt", [
+  "# Which code of a FHIR R4 code system is below which. Generated: do not edit; run node tools/definitions/validation.mjs.",
+  source,
+  "# H url <tab> code parent…   each code with one above it, by tabs",
+  ...hierarchyLines,
+]);
 const missing = [...boundSets].filter((url) => !expansions.get(url));
 console.log(`${ruleCount} invariants, ${ruleLines.length} rule lines; ${setLines.length} value sets, ${systemLines.length} code systems; ${missing.length} of ${boundSets.size} bound sets are not finite or not held`);

@@ -109,14 +109,6 @@ impl Reach for At<'_> {
             })
     }
 
-    fn in_value_set(&self, set: &str, _: Option<&str>, code: &str) -> Option<bool> {
-        (set == "http://sets/vitals").then_some(matches!(code, "8867-4" | "8310-5"))
-    }
-
-    fn subsumes(&self, _: &str, above: &str, below: &str) -> bool {
-        above == below || (above == "73211009" && below == "44054006")
-    }
-
     fn in_list(&self, list: &str) -> bool {
         list == "l1" && self.1.id == "p1"
     }

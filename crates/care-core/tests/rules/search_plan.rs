@@ -38,9 +38,6 @@ impl Reach for &Held {
     fn in_value_set(&self, _: &str, _: Option<&str>, _: &str) -> Option<bool> {
         Some(true)
     }
-    fn subsumes(&self, _: &str, _: &str, _: &str) -> bool {
-        true
-    }
     fn in_list(&self, _: &str) -> bool {
         true
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::include::included;
 use super::order::{self, Place};
 use super::population;
-use super::reach::{self, Looking};
+use super::reach::Looking;
 use super::scope::Candidate;
 use super::{After, Cursor, Held, Scope, SearchAsk, SearchError, id_of, named_person};
 
@@ -39,7 +39,6 @@ pub(crate) fn search(
     ask: &SearchAsk,
     now: Timestamp,
 ) -> Result<Searched, SearchError> {
-    reach::check(&ask.query.criteria)?;
     let looking = Looking::new(scope, now);
     let conditions = Conditions::of_each(scope, ask);
     let person = match scope.person() {

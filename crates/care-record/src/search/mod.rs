@@ -203,8 +203,22 @@ pub(crate) fn named_person(ask: &SearchAsk) -> Result<Option<PersonId>, SearchEr
             continue;
         };
         if parameter.kind == ParameterKind::Reference {
-            for person in terms.iter().filter_map(person_of_reference) {
-                add(person, &criterion.name)?;
+            let may_be_patient = parameter.targets.is_empty()
+                || parameter.targets.iter().any(|of| **of == *"Patient");
+            for term in terms {
+                // An id without a type looks like a person's wherever it stands.
+                let says_type = matches!(
+                    term,
+                    Term::Reference {
+                        resource_type: Some(_),
+                        ..
+                    }
+                );
+                if let Some(person) =
+                    person_of_reference(term).filter(|_| says_type || may_be_patient)
+                {
+                    add(person, &criterion.name)?;
+                }
             }
         } else if &*parameter.code == "_id" {
             for id in terms.iter().filter_map(id_of) {

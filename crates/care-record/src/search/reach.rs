@@ -5,15 +5,17 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use care_core::fhir::ResourceType;
 use care_core::fhir::search::{
-    Criterion, IndexValue, Modifier, Question, Reach, SearchParameter, Term, words,
+    Criterion, IndexValue, Question, Reach, SearchParameter, parent_of, words,
 };
-use care_core::fhir::{Definitions, ResourceType};
 use care_core::vocabulary::PersonId;
 use jiff::Timestamp;
 
 use super::{Held, Scope, SearchError};
 
+/// How far up a hierarchy of resources is followed.
+const DEEPEST: usize = 32;
 /// How many resources one search may look into.
 const MOST_LOOKED_AT: usize = 100_000;
 
@@ -123,6 +125,24 @@ impl At<'_, '_> {
     }
 }
 
+impl At<'_, '_> {
+    /// What a resource is part of.
+    fn parent(&self, kind: ResourceType, id: &str) -> Option<(ResourceType, String)> {
+        let scope = self.looking.scope;
+        let parameter = scope.parameters.find(Some(kind), parent_of(kind)?)?;
+        let held = self.or_fail(scope.by_reference(kind, id))??;
+        let values = self.looking.values(&held, &[parameter.key()]);
+        values.into_iter().find_map(|(_, value)| match value {
+            IndexValue::Reference {
+                resource_type: Some(of),
+                id: Some(id),
+                ..
+            } if *of == *kind.name() => Some((kind, id.to_string())),
+            _ => None,
+        })
+    }
+}
+
 /// Whether a value is a reference to this resource.
 pub(super) fn points_at(value: &IndexValue, kind: ResourceType, id: &str) -> bool {
     matches!(value, IndexValue::Reference { resource_type: Some(of), id: Some(found), .. }
@@ -168,21 +188,19 @@ impl Reach for At<'_, '_> {
         })
     }
 
-    fn in_value_set(&self, value_set: &str, system: Option<&str>, code: &str) -> Option<bool> {
-        let set = Definitions::r4()
-            .set(value_set)
-            .filter(|set| set.is_finite())?;
-        Some(match system {
-            Some(system) => set
-                .codes_of(system)
-                .is_some_and(|codes| codes.contains(&code)),
-            None => set.has_code(code),
-        })
-    }
-
-    /// Hierarchies of codes are not held, so a code is only above and below itself.
-    fn subsumes(&self, _: &str, above: &str, below: &str) -> bool {
-        above == below
+    /// Goes up from the lower one, as far as it is there for this scope.
+    fn holds(&self, above: (ResourceType, &str), below: (ResourceType, &str)) -> bool {
+        let (mut kind, mut id) = (below.0, below.1.to_owned());
+        for _ in 0..DEEPEST {
+            if (kind, id.as_str()) == above {
+                return true;
+            }
+            let Some(parent) = self.parent(kind, &id) else {
+                return false;
+            };
+            (kind, id) = parent;
+        }
+        false
     }
 
     fn in_list(&self, list: &str) -> bool {
@@ -204,39 +222,4 @@ impl Reach for At<'_, '_> {
             .iter()
             .all(|word| word.is_empty() || found.contains(word))
     }
-}
-
-/// Refuses what cannot be answered before anything is read: a value set that is not held.
-pub(super) fn check(criteria: &[Criterion]) -> Result<(), SearchError> {
-    for criterion in criteria {
-        match &criterion.question {
-            Question::Parameter {
-                modifier: Modifier::In | Modifier::NotIn,
-                terms,
-                ..
-            } => {
-                let is_held = |term: &Term| match term {
-                    Term::Uri(url) => Definitions::r4()
-                        .set(url)
-                        .is_some_and(|set| set.is_finite()),
-                    _ => true,
-                };
-                if !terms.iter().all(is_held) {
-                    return Err(SearchError::cannot(
-                        &criterion.name,
-                        "this value set is not held here",
-                        "list the codes, or name a value set that R4 requires of an element",
-                    ));
-                }
-            }
-            Question::Chain { then, .. } => {
-                for (_, inner) in then {
-                    check(std::slice::from_ref(inner))?;
-                }
-            }
-            Question::Has { then, .. } => check(std::slice::from_ref(then))?,
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -1444,9 +1444,6 @@ impl Reach for Alone {
     fn in_value_set(&self, _: &str, _: Option<&str>, _: &str) -> Option<bool> {
         None
     }
-    fn subsumes(&self, _: &str, above: &str, below: &str) -> bool {
-        above == below
-    }
     fn in_list(&self, _: &str) -> bool {
         false
     }

@@ -5,8 +5,9 @@
 use jiff::Timestamp;
 
 use super::criterion::{Comparison, Criterion, Modifier, Question, Term};
+use super::held_codes;
 use super::numbers::near;
-use super::parameters::SearchParameter;
+use super::parameters::{ParameterKind, SearchParameter};
 use super::text::folded;
 use super::value::{CodeSystem, IndexValue, Span};
 use crate::fhir::ResourceType;
@@ -25,10 +26,19 @@ pub trait Reach {
     ) -> bool;
 
     /// Whether a code is in a value set; none where that cannot be said.
-    fn in_value_set(&self, value_set: &str, system: Option<&str>, code: &str) -> Option<bool>;
+    fn in_value_set(&self, value_set: &str, system: Option<&str>, code: &str) -> Option<bool> {
+        held_codes::is_in(value_set, system, code)
+    }
 
     /// Whether the first code is the second or above it.
-    fn subsumes(&self, system: &str, above: &str, below: &str) -> bool;
+    fn subsumes(&self, system: &str, above: &str, below: &str) -> bool {
+        held_codes::subsumes(system, above, below)
+    }
+
+    /// Whether the first resource (its type and id) is the second, or above it by what [`parent_of`] names.
+    fn holds(&self, above: (ResourceType, &str), below: (ResourceType, &str)) -> bool {
+        above == below
+    }
 
     /// Whether the list names the resource at hand.
     fn in_list(&self, list: &str) -> bool;
@@ -49,14 +59,6 @@ impl Reach for Alone {
         false
     }
 
-    fn in_value_set(&self, _: &str, _: Option<&str>, _: &str) -> Option<bool> {
-        None
-    }
-
-    fn subsumes(&self, _: &str, above: &str, below: &str) -> bool {
-        above == below
-    }
-
     fn in_list(&self, _: &str) -> bool {
         false
     }
@@ -70,8 +72,13 @@ impl Criterion {
     /// Whether the resource at hand is enough to say: then [`Alone`] is all it needs.
     pub fn looks_at_one(&self) -> bool {
         match &self.question {
-            Question::Parameter { modifier, .. } => {
-                !matches!(modifier, Modifier::In | Modifier::NotIn)
+            Question::Parameter {
+                parameter,
+                modifier,
+                ..
+            } => {
+                parameter.kind != ParameterKind::Reference
+                    || !matches!(modifier, Modifier::Above | Modifier::Below)
             }
             Question::Chain { .. }
             | Question::Has { .. }
@@ -227,6 +234,11 @@ fn meets(
             wanted.as_deref().is_none_or(|wanted| wanted == &**system)
                 && code.as_deref().is_none_or(|code| code == &**found)
         }
+        (IndexValue::Reference { .. }, Term::Reference { .. })
+            if matches!(modifier, Modifier::Above | Modifier::Below) =>
+        {
+            reference_is_along(value, term, modifier, reach)
+        }
         (IndexValue::Reference { .. }, Term::Reference { .. }) => reference_meets(value, term),
         (IndexValue::Quantity { .. }, Term::Quantity { .. }) => quantity_meets(value, term),
         (IndexValue::Uri(found), Term::Uri(wanted)) => uri_meets(found, wanted, modifier),
@@ -302,6 +314,48 @@ fn token_meets(
         }
     };
     system_fits && code_fits
+}
+
+/// The parameter by which a resource of this type names the one it is part of, where FHIR makes that a
+/// hierarchy of one type. Source: FHIR R4 section 3.1.1.5.8 and the types' own `partOf` and `parent`.
+pub fn parent_of(resource_type: ResourceType) -> Option<&'static str> {
+    Some(match resource_type.name() {
+        "Location" | "Organization" | "ResearchStudy" => "partof",
+        "CarePlan" | "Encounter" | "Procedure" | "Task" => "part-of",
+        "DeviceDefinition" | "Specimen" => "parent",
+        _ => return None,
+    })
+}
+
+fn reference_is_along(
+    value: &IndexValue,
+    term: &Term,
+    modifier: Modifier,
+    reach: &dyn Reach,
+) -> bool {
+    let (
+        IndexValue::Reference {
+            resource_type: Some(found_type),
+            id: Some(found),
+            ..
+        },
+        Term::Reference {
+            resource_type: wanted_type,
+            id: wanted,
+            url: None,
+        },
+    ) = (value, term)
+    else {
+        return false;
+    };
+    let Some(found_type) = ResourceType::from_name(found_type) else {
+        return false;
+    };
+    let wanted = (wanted_type.unwrap_or(found_type), wanted.as_str());
+    match modifier {
+        Modifier::Below => reach.holds(wanted, (found_type, found)),
+        _ => reach.holds((found_type, found), wanted),
+    }
 }
 
 fn reference_meets(value: &IndexValue, term: &Term) -> bool {

@@ -1,6 +1,8 @@
 //! A request's parameters, read.
 
-use super::criterion::{Criterion, Modifier, Question};
+use super::criterion::{Criterion, Modifier, Question, Term};
+use super::held_codes::{self, Way, holds_set, is_by_form, systems_with};
+use super::matches::parent_of;
 use super::parameters::{ParameterKind, Parameters, SearchParameter};
 use super::terms::{self, plain, split};
 use super::text::folded;
@@ -11,6 +13,8 @@ const LONGEST_CHAIN: usize = 3;
 /// How many values one parameter may list, and how many parameters a request may have.
 const MOST_VALUES: usize = 1_000;
 const MOST_PARAMETERS: usize = 200;
+/// How many codes above or below those asked for a search may mean.
+const MOST_ALONG: usize = 2_000;
 
 /// What to do with parameters nobody knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -325,6 +329,22 @@ impl Query {
                     .map_err(|mend| wrong(name, "the value cannot be read", mend))
             })
             .collect::<Result<_, _>>()?;
+        let (modifier, terms) = match (modifier, parameter.kind) {
+            (Modifier::Above, ParameterKind::Token) => along(name, Way::Above, terms)?,
+            (Modifier::Below, ParameterKind::Token) => along(name, Way::Below, terms)?,
+            (Modifier::In | Modifier::NotIn, _) => {
+                let is_held = |term: &Term| matches!(term, Term::Uri(set) if holds_set(set));
+                if !terms.iter().all(is_held) {
+                    return Err(wrong(
+                        name,
+                        "this value set is not held here",
+                        "list the codes, or name a value set of FHIR R4 that is a finite list",
+                    ));
+                }
+                (modifier, terms)
+            }
+            _ => (modifier, terms),
+        };
         Ok(Question::Parameter {
             parameter: parameter.clone(),
             modifier,
@@ -561,6 +581,60 @@ fn words(name: &str, value: &str) -> Result<Question, QueryError> {
     })
 }
 
+/// Codes asked for with all that is above or below them, as codes that are asked for as they are. Where
+/// the form of the codes says it (ICD-10, OPCS-4), each value is looked at instead.
+fn along(name: &str, way: Way, terms: Vec<Term>) -> Result<(Modifier, Vec<Term>), QueryError> {
+    let by_form = |term: &Term| matches!(term, Term::Token { system: Some(system), .. } if is_by_form(system));
+    let is_by_form = terms.iter().any(by_form);
+    let mut found = Vec::new();
+    for term in &terms {
+        let Term::Token {
+            system,
+            code: Some(code),
+        } = term
+        else {
+            return Err(wrong(name, "it names no code", "write system|code"));
+        };
+        let systems: Vec<&str> = match system.as_deref() {
+            Some(system) if by_form(term) => {
+                found.push(term.clone());
+                debug_assert!(!system.is_empty());
+                continue;
+            }
+            Some(system) => vec![system],
+            None => systems_with(code),
+        };
+        let mut is_held = false;
+        for system in systems {
+            let all = held_codes::along(system, code, way).unwrap_or_default();
+            is_held |= !all.is_empty();
+            found.extend(all.into_iter().map(|code| Term::Token {
+                system: Some(system.to_owned()),
+                code: Some(code),
+            }));
+        }
+        if !is_held {
+            return Err(wrong(
+                name,
+                "no hierarchy of this code system is held here",
+                "list the codes; held are the code systems of FHIR R4, ICD-10 and OPCS-4, as system|code",
+            ));
+        }
+        if found.len() > MOST_ALONG {
+            return Err(wrong(
+                name,
+                "too many codes are meant",
+                "ask several searches",
+            ));
+        }
+    }
+    match (is_by_form, way) {
+        (false, _) => Ok((Modifier::None, found)),
+        (true, Way::Above) => Ok((Modifier::Above, terms)),
+        (true, Way::Below) => Ok((Modifier::Below, terms)),
+    }
+}
+
 fn read_modifier(parameter: &SearchParameter, text: &str) -> Option<Modifier> {
     use ParameterKind as Kind;
     let kind = parameter.kind;
@@ -577,9 +651,19 @@ fn read_modifier(parameter: &SearchParameter, text: &str) -> Option<Modifier> {
         ("above", Kind::Token | Kind::Uri) => Modifier::Above,
         ("below", Kind::Token | Kind::Uri) => Modifier::Below,
         ("identifier", Kind::Reference) => Modifier::Identifier,
+        ("above", Kind::Reference) if has_parents(parameter) => Modifier::Above,
+        ("below", Kind::Reference) if has_parents(parameter) => Modifier::Below,
         (name, Kind::Reference) => Modifier::Type(ResourceType::from_name(name)?),
         _ => return None,
     })
+}
+
+/// Whether a reference points at something that may be part of another of its kind.
+fn has_parents(parameter: &SearchParameter) -> bool {
+    let targets = parameter.targets.iter();
+    targets
+        .filter_map(|name| ResourceType::from_name(name))
+        .any(|target| parent_of(target).is_some())
 }
 
 /// `Type:parameter`, `Type:parameter:Target`, `Type:*`.

@@ -167,6 +167,11 @@ fn reference(text: &str, modifier: Modifier, base: &str) -> Result<Term, Unread>
                 url: None,
             })
         }
+        Some(ReferenceTarget::Absolute(..) | ReferenceTarget::Urn(_))
+            if matches!(modifier, Modifier::Above | Modifier::Below) =>
+        {
+            Err("write an id or Type/id of this server")
+        }
         Some(ReferenceTarget::Absolute(url, _) | ReferenceTarget::Urn(url)) => {
             Ok(Term::Reference {
                 resource_type: said,

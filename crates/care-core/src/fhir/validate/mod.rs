@@ -35,6 +35,18 @@ use super::Json;
 use super::outcome::{IssueSeverity, OutcomeIssue};
 use structure::Check;
 
+/// Whether a code is in a value set of R4 that is a finite list, whatever version of it is named; without
+/// a system, whether some system's code is. `None` for another set.
+pub(super) fn value_set_has(url: &str, system: Option<&str>, code: &str) -> Option<bool> {
+    let plain = url.split_once('|').map_or(url, |(plain, _)| plain);
+    sets::r4_set(plain).map(|set| set.has(system, code))
+}
+
+/// Whether all codes of a code system of R4 are held.
+pub(super) fn holds_code_system(url: &str) -> bool {
+    sets::r4_system(url)
+}
+
 /// One rule broken. Never carries the value that broke it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidationIssue {

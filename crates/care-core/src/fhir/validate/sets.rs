@@ -130,6 +130,11 @@ pub(super) fn r4_set(url: &str) -> Option<&'static CodeSet> {
     }))
 }
 
+/// Whether R4's table has all codes of a code system.
+pub(super) fn r4_system(url: &str) -> bool {
+    r4().systems.contains_key(url)
+}
+
 /// A CodeSystem somebody gave us: each code with those above it.
 #[derive(Debug)]
 pub(super) struct CodeSystem {

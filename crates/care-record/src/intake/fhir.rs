@@ -1,14 +1,18 @@
 //! A FHIR request on Walk 1, to its answer.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
+use care_core::access::{Supplier, supplier_view};
 use care_core::fhir::{self, IssueSeverity, Json, Limits, OutcomeIssue, ResourceType};
 use care_core::mapping::fhir::{FhirContext, Refusal, map_fhir};
 use care_core::mapping::{MapIssue, Mapped};
-use care_core::vocabulary::{NumberStatus, OrganisationKind};
+use care_core::vocabulary::{ItemId, NumberStatus, OrganisationKind, PersonId};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::filing::{Filed, FiledItem, Filing, NotFiled};
+use super::item::logical_id;
 use super::keep::{Received, Seen, digest, seen, short};
 use super::rest::{self, Book};
 use super::v2::{ATTEMPTS, kept};
@@ -18,7 +22,7 @@ use super::{
     json_bytes, reason,
 };
 use crate::identity::Sender;
-use crate::store::{DeliveryRow, StoreError};
+use crate::store::{Change, DeliveryRow, Put, StoreError};
 use crate::worklists::WorklistKind;
 
 /// An answer as it is kept.
@@ -441,15 +445,67 @@ impl<'a> Taking<'a> {
             DeliveryOutcome::ProcessedWithWarnings
         };
         let bundle = resource.text_at(&["resourceType"]) == Some("Bundle");
-        let answer = if bundle {
-            bundle_answer(resource, &filed.items, &warnings, outcome)
-        } else {
-            resource_answer(&filed.items, &warnings, outcome)
+        let mut answered = bundle.then(|| bundle_body(resource, &filed.items, &warnings));
+        let mut answer = match &answered {
+            Some(body) => FhirAnswer {
+                status: 200,
+                location: None,
+                body: json_bytes(body),
+                outcome,
+                reasons: reasons(&warnings),
+            },
+            None => resource_answer(&filed.items, &warnings, outcome),
         };
         let told = told(&warnings);
         let commit = kept(&self.received, outcome, keep_answer(&answer), &told, filed);
-        self.parts.store.commit(commit)?;
+        let places: Vec<_> = commit.changes.iter().filter_map(place_of).collect();
+        let done = self.parts.store.commit(commit)?;
+        if let Some(body) = &mut answered {
+            let versions = places.into_iter().zip(done.items);
+            add_versions(body, &self.versions(versions)?);
+            answer.body = json_bytes(body);
+        }
         Ok(answer)
+    }
+
+    /// Which version each put became, or stayed, and when that one came; by the address it is answered
+    /// with.
+    fn versions(
+        &self,
+        done: impl Iterator<Item = (Place, Put)>,
+    ) -> Result<HashMap<String, Version>, StoreError> {
+        let supplier = Supplier::configured(self.delivery.client, self.delivery.source);
+        let view = supplier.map(|supplier| supplier_view(&supplier));
+        let mut versions = HashMap::new();
+        for ((owner, kind, item), put) in done {
+            let at = match (put, &view) {
+                (Put::Unchanged { version }, Some(view)) => {
+                    let whole = (kind, item);
+                    let held = self
+                        .parts
+                        .store
+                        .version_of(owner, view, whole, Some(version))?;
+                    held.map(|held| held.header.received_at)
+                }
+                (Put::Unchanged { .. }, None) => None,
+                _ => Some(self.received.received_at),
+            };
+            let address = format!("{kind}/{}", logical_id(owner, item));
+            versions.insert(address, (put.version(), at));
+        }
+        Ok(versions)
+    }
+}
+
+/// Where an item is: whose, its type and its key.
+type Place = (Option<PersonId>, ResourceType, ItemId);
+/// A version's number, and when it came.
+type Version = (u32, Option<Timestamp>);
+
+fn place_of(change: &Change) -> Option<Place> {
+    match change {
+        Change::Item(put) => Some((put.person, put.resource_type, put.item)),
+        _ => None,
     }
 }
 
@@ -542,12 +598,7 @@ fn location(item: &FiledItem) -> String {
 
 /// One response for each entry that was sent, in its order. An entry of which nothing was kept says
 /// so; why is in the warnings, which name the entry.
-fn bundle_answer(
-    bundle: &Json,
-    items: &[FiledItem],
-    warnings: &[OutcomeIssue],
-    outcome: DeliveryOutcome,
-) -> FhirAnswer {
+fn bundle_body(bundle: &Json, items: &[FiledItem], warnings: &[OutcomeIssue]) -> Json {
     let mut left: Vec<&FiledItem> = items.iter().collect();
     let responses = bundle
         .elements("entry")
@@ -576,17 +627,36 @@ fn bundle_answer(
             response.set("outcome", fhir::outcome(warnings));
         }
     }
-    let body = Json::object([
+    Json::object([
         ("resourceType", Json::from("Bundle")),
         ("type", Json::from(kind)),
         ("entry", Json::list(entries)),
-    ]);
-    FhirAnswer {
-        status: 200,
-        location: None,
-        body: json_bytes(&body),
-        outcome,
-        reasons: reasons(warnings),
+    ])
+}
+
+/// Says of each entry which version it became. A repeat's answer, which was kept before the versions
+/// were known, goes without.
+fn add_versions(body: &mut Json, versions: &HashMap<String, Version>) {
+    let Some(Json::Array(entries)) = body.get_mut("entry") else {
+        return;
+    };
+    for entry in entries {
+        let Some(response) = entry.get_mut("response") else {
+            continue;
+        };
+        let known = response
+            .text_at(&["location"])
+            .and_then(|location| versions.get(location));
+        let Some((version, at)) = known else {
+            continue;
+        };
+        // The outcome stands last, as FHIR orders them.
+        let outcome = response.get("outcome").cloned().unwrap_or(Json::Null);
+        response.set("outcome", Json::Null);
+        response.set("etag", Json::text(format!("W/\"{version}\"")));
+        let at = at.map_or(Json::Null, |at| Json::text(format!("{at:.3}")));
+        response.set("lastModified", at);
+        response.set("outcome", outcome);
     }
 }
 

@@ -1,5 +1,6 @@
 //! From what a source says of a person to the changes that file it under somebody.
 
+use care_core::fhir::ResourceType;
 use care_core::mapping::Subject;
 use care_core::patient_index::{Doubt, Evidence, Link, details, link};
 use care_core::vocabulary::{NumberStatus, OrganisationKind, PersonId, SourceCode};
@@ -10,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use super::candidates::{Found, candidates, own_identifiers};
 use super::standing::{Said, standing_changes};
 use super::{
-    IDENTITY_DOUBT, NHS_NUMBER, PROVISIONAL, UNUSABLE_NUMBER, UNVERIFIED_NUMBER, doubt_system,
-    new_person_id,
+    IDENTITY_DOUBT, NHS_NUMBER, PROVISIONAL, UNUSABLE_NUMBER, UNVERIFIED_NUMBER, answering,
+    doubt_system, new_person_id,
 };
 use crate::store::{Change, NewWorklist, PersonRow, Store, StoreError};
 use crate::worklists::WorklistKind;
@@ -141,6 +142,9 @@ impl Filing<'_> {
         if let Some(holder) = store.persons_by_identifier(&system, &value)?.first() {
             let row = store.person(holder.person)?.unwrap_or_default();
             let undecided = row.flags.iter().any(|(flag, _)| flag == PROVISIONAL);
+            if !undecided && let Some(decided) = self.decided(store, holder.person)? {
+                return Ok(decided);
+            }
             return Ok(Identified {
                 doubt: undecided.then_some(why),
                 ..self.identified(holder.person)
@@ -176,6 +180,26 @@ impl Filing<'_> {
         let row = self.worklist(WorklistKind::IdentityDoubt, Some(person), &detail);
         identified.worklist.push(row);
         Ok(identified)
+    }
+
+    /// The person it was decided to be, where nothing was kept under the provisional one: what a
+    /// source's REST write asked waits nowhere, and goes to that person when it is sent again.
+    fn decided(
+        &self,
+        store: &dyn Store,
+        provisional: PersonId,
+    ) -> Result<Option<Identified>, StoreError> {
+        let kind = ResourceType::PATIENT;
+        let item = crate::intake::item_id(self.sender.source, kind, &self.subject.source_key);
+        if store.holds(Some(provisional), (kind, item))? {
+            return Ok(None);
+        }
+        let known = answering(store, provisional)?.filter(|known| known.person != provisional);
+        Ok(known.map(|known| {
+            let mut identified = self.identified(known.person);
+            self.add_details(&known.row, &mut identified);
+            identified
+        }))
     }
 
     fn identified(&self, person: PersonId) -> Identified {

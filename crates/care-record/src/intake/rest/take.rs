@@ -15,7 +15,7 @@ use super::link::link;
 use super::plan::{Aim, Plan, Put};
 use super::refused::{RestRefusal, Stop};
 use super::{RestAnswer, RestMethod, RestRequest, Written};
-use crate::identity::Sender;
+use crate::identity::{IDENTITY_DOUBT, PROVISIONAL, Sender};
 use crate::intake::fhir::count_as_traced;
 use crate::intake::filing::{Filed, FiledItem, Filing};
 use crate::intake::item::{body, logical_id};
@@ -293,6 +293,9 @@ impl<'a> Taking<'a> {
             *standing = Some(self.parts.lanes.standing());
             return Ok(Attempt::Again);
         }
+        if let Some((entry, person)) = self.doubted(&plan, &filed)? {
+            return self.ask_a_person(filed, entry, person);
+        }
         if !self.fit(&plan, &finder, &mut filed, reused)? {
             return Ok(Attempt::Again);
         }
@@ -505,6 +508,102 @@ impl<'a> Taking<'a> {
         }
         filed.changes.extend(more);
         Ok(true)
+    }
+
+    /// A Patient whose new details may be of somebody else: its entry, and the provisional person under
+    /// whom identity would file them.
+    fn doubted(
+        &self,
+        plan: &Plan,
+        filed: &Filed,
+    ) -> Result<Option<(Option<usize>, PersonId)>, StoreError> {
+        for (place, put) in self.puts(plan) {
+            let Some(held) = &put.held else { continue };
+            if held.resource_type != ResourceType::PATIENT {
+                continue;
+            }
+            let item = plan
+                .book
+                .item(self.request.source, ResourceType::PATIENT, &put.key);
+            let person = filed.changes.iter().find_map(|change| match change {
+                Change::Item(one)
+                    if one.item == item && one.resource_type == ResourceType::PATIENT =>
+                {
+                    one.person
+                }
+                _ => None,
+            });
+            let Some(person) = person.filter(|person| Some(*person) != held.owner) else {
+                continue;
+            };
+            let is_new = filed.changes.iter().any(
+                |change| matches!(change, Change::PersonFlag { person: of, flag, .. } if *of == person && flag == PROVISIONAL),
+            );
+            let row = self.parts.store.person(person)?.unwrap_or_default();
+            if is_new || row.flags.iter().any(|(flag, _)| flag == PROVISIONAL) {
+                return Ok(Some((self.request.writes[place].entry, person)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nothing is written but the question: whether the details are of the Patient at the address is
+    /// decided by a data quality officer, as for a feed. Asked once, however often it is sent.
+    fn ask_a_person(
+        &self,
+        mut filed: Filed,
+        entry: Option<usize>,
+        person: PersonId,
+    ) -> Result<Attempt, Stop> {
+        let refusal = RestRefusal::one(
+            409,
+            "conflict",
+            "These details may be of somebody else than the Patient at this address, so nothing was \
+             written. A data quality officer is asked.",
+            "Send it again when the officer has decided that it is one person; it then goes through. If \
+             it is somebody else, send a Patient of its own.",
+        )
+        .kept(DeliveryOutcome::Parked)
+        .about(entry);
+        filed.worklist.retain(|row| row.person == Some(person));
+        let answer = RestAnswer {
+            outcome: DeliveryOutcome::Parked,
+            result: Err(refusal.clone()),
+        };
+        if filed.worklist.is_empty() {
+            return Ok(Attempt::Done(answer));
+        }
+        filed.changes.retain(|change| match change {
+            Change::NewPerson { person: of } | Change::Identifier { person: of, .. } => {
+                *of == person
+            }
+            Change::PersonFlag {
+                person: of, flag, ..
+            } => *of == person || flag == IDENTITY_DOUBT,
+            _ => false,
+        });
+        filed.entries.retain(|one| one.person == Some(person));
+        filed.items.clear();
+        filed.future.clear();
+        filed.person = Some(person);
+        let commit = kept(
+            &self.received,
+            DeliveryOutcome::Parked,
+            kept::refused(&refusal),
+            &refusal.issues,
+            filed,
+        );
+        match self.parts.store.commit(commit) {
+            Ok(_) => Ok(Attempt::Done(answer)),
+            Err(
+                StoreError::VersionConflict
+                | StoreError::PersonExists
+                | StoreError::IdentifierTaken
+                | StoreError::AlreadyKept
+                | StoreError::Stale,
+            ) => Ok(Attempt::Again),
+            Err(cause) => Err(cause.into()),
+        }
     }
 
     /// A thing that is now about somebody else leaves the record it was in.

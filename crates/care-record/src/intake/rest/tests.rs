@@ -630,3 +630,51 @@ fn conditional_writes_act_on_the_one_match_and_on_no_other_number() {
         assert_eq!(refusal.status, 412);
     });
 }
+
+#[test]
+fn a_correction_that_may_be_of_somebody_else_waits_for_a_person_and_then_goes_through() {
+    use crate::{IdentityDecision, WorklistKind};
+
+    on_both(|world| {
+        let corrected = |id: &str| {
+            let mut patient = ada(id);
+            patient.set("birthDate", Json::text("1905-10-10"));
+            patient
+        };
+        let (_, person, _) = world.one(update(PATIENT, "ada", ada("ada"), None));
+        let rows = || {
+            let list = world
+                .record
+                .worklists()
+                .list(Some(WorklistKind::IdentityDoubt), None, 100);
+            list.expect("the list")
+        };
+        // However often and by whichever address it is sent, one row is opened and nothing is written
+        for id in ["ada", "ada", person.as_str()] {
+            let refused = world.ask(&request(vec![update(PATIENT, id, corrected(id), None)]));
+            let refused = refused.expect_err("it waits");
+            assert_eq!(refused.status, 409, "{}", refused.outcome);
+            assert!(refused.outcome.to_string().contains("data quality officer"));
+        }
+        assert_eq!(rows().len(), 1);
+        assert_eq!(world.versions(PATIENT, "ada"), [(1, false)]);
+        assert_eq!(world.versions(PATIENT, &person), [(1, false)]);
+        // What is as it was can still be sent
+        let as_it_was = world.one(update(PATIENT, "ada", ada("ada"), None));
+        assert_eq!(as_it_was, (200, person.clone(), 1));
+        // The officer decides that it is one person: it goes through, and stays at its address
+        let answering = care_core::vocabulary::PersonId::parse(&person).expect("a person");
+        let row = rows()[0].row;
+        let decision = IdentityDecision::SamePerson(answering);
+        world
+            .record
+            .identity()
+            .decide(row, decision, "officer")
+            .expect("decided");
+        let through = world.one(update(PATIENT, "ada", corrected("ada"), None));
+        assert_eq!(through, (200, person.clone(), 2));
+        let again = world.one(update(PATIENT, &person, corrected(&person), None));
+        assert_eq!(again, (200, person, 2));
+        assert_eq!(rows().len(), 0);
+    });
+}

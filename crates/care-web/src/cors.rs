@@ -1,5 +1,6 @@
 //! CORS: pages of registered apps may call the FHIR API and the token address from their own origins, with a
-//! bearer token and never with cookies. Every other origin gets nothing; without apps there is no CORS.
+//! bearer token and never with cookies. What says how to get a token may be read from any origin, as SMART
+//! asks; nothing else. Without apps there is no CORS.
 //!
 //! Source: Fetch standard, section 3.2; SMART App Launch 2.2, "Considerations for Cross-Origin Resource Sharing".
 
@@ -34,12 +35,29 @@ fn is_open(path: &str) -> bool {
         .contains(&path)
 }
 
+/// Addresses that are open to anybody, and to the pages of anybody.
+fn is_public(path: &str) -> bool {
+    [
+        "/fhir/R4/metadata",
+        "/fhir/R4/.well-known/smart-configuration",
+        "/.well-known/smart-configuration",
+        "/.well-known/openid-configuration",
+        "/oauth/jwks",
+    ]
+    .contains(&path)
+}
+
 /// The middleware.
 pub async fn cors(State(state): State<Shared>, request: Request, next: Next) -> Response {
     if !is_open(request.uri().path()) {
         return next.run(request).await;
     }
-    let origin = registered(&state, request.headers());
+    let origin = registered(&state, request.headers()).or_else(|| {
+        let may = is_public(request.uri().path())
+            && !state.config.apps.is_empty()
+            && request.headers().contains_key(header::ORIGIN);
+        may.then(|| HeaderValue::from_static("*"))
+    });
     let asks = request.method() == Method::OPTIONS
         && request
             .headers()

@@ -666,11 +666,21 @@ async fn pages_of_registered_origins_may_call_and_no_other() {
                 .is_none()
         );
     }
+    // What says how to get a token may be read by the pages of anybody (SMART App Launch 2.2)
+    for path in [
+        "/fhir/R4/metadata",
+        "/fhir/R4/.well-known/smart-configuration",
+        "/.well-known/smart-configuration",
+    ] {
+        let answer = preflight(path, "https://new.example.org").await;
+        assert_eq!(allowed(&answer).as_deref(), Some("*"), "{path}");
+    }
     for (path, origin) in [
-        ("/fhir/R4/metadata", "https://evil.example.org"),
-        ("/fhir/R4/metadata", "null"),
+        ("/fhir/R4/Patient/1", "https://evil.example.org"),
+        ("/fhir/R4/Patient/1", "null"),
+        ("/oauth/token", "https://evil.example.org"),
         (
-            "/fhir/R4/metadata",
+            "/fhir/R4/Patient/1",
             "http://localhost:9090.evil.example.org",
         ),
         ("/staff/find", ours),
@@ -709,9 +719,27 @@ async fn pages_of_registered_origins_may_call_and_no_other() {
         "introspection_endpoint",
         "revocation_endpoint",
         "management_endpoint",
+        "jwks_uri",
     ] {
         let place = text(&smart, name);
         let answer = http.get(place).send().await.expect("an answer");
         assert_ne!(answer.status(), 404, "{place}");
+    }
+    // What 2.2 requires of the page, given what it says it can do
+    let list = |name: &str| smart[name].as_array().cloned().unwrap_or_default();
+    let can = |name: &str| list("capabilities").contains(&json!(name));
+    assert!(can("sso-openid-connect") && smart["issuer"] == demo.base);
+    assert!(can("launch-standalone") && can("launch-ehr"));
+    assert_eq!(list("code_challenge_methods_supported"), [json!("S256")]);
+    for (name, needed) in [
+        ("grant_types_supported", "authorization_code"),
+        ("grant_types_supported", "client_credentials"),
+        ("token_endpoint_auth_methods_supported", "private_key_jwt"),
+        ("token_endpoint_auth_signing_alg_values_supported", "RS384"),
+        ("token_endpoint_auth_signing_alg_values_supported", "ES384"),
+        ("response_types_supported", "code"),
+        ("scopes_supported", "offline_access"),
+    ] {
+        assert!(list(name).contains(&json!(needed)), "{name} {needed}");
     }
 }

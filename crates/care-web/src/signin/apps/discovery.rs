@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::ALGORITHMS;
 use crate::config::UsedBy;
+use crate::problem::Problem;
 use crate::signin::scopes::NAMED;
 use crate::state::{AppState, Shared};
 
@@ -47,25 +48,36 @@ fn shared(state: &AppState) -> Value {
     let base = &state.config.server.base_url;
     let algorithms: Vec<&str> = ALGORITHMS.iter().map(|(_, name)| *name).collect();
     let mut all = json!({
-        "issuer": base,
-        "jwks_uri": format!("{base}/oauth/jwks"),
         "token_endpoint": format!("{base}/oauth/token"),
         "introspection_endpoint": format!("{base}/oauth/introspect"),
         "revocation_endpoint": format!("{base}/oauth/revoke"),
         "grant_types_supported": ["client_credentials"],
-        "response_types_supported": ["code"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
         "scopes_supported": ["system/*.cruds"],
     });
     if let (false, Some(members)) = (state.config.apps.is_empty(), all.as_object_mut()) {
+        let apps = &state.config.apps;
+        // Named only where some app could be given it.
+        let is_given = |name: &&str| match *name {
+            "launch" => apps.iter().any(|app| app.launch_uri.is_some()),
+            "offline_access" => apps.iter().any(|app| app.used_by == UsedBy::Patients),
+            _ => true,
+        };
         let scopes: Vec<&str> = NAMED
             .iter()
             .copied()
+            .filter(is_given)
             .chain(["patient/*.rs", "user/*.rs", "system/*.cruds"])
             .collect();
         let more = [
+            // Who signs ID tokens: without apps there are none.
+            ("issuer", json!(base)),
+            ("jwks_uri", json!(format!("{base}/oauth/jwks"))),
+            ("response_types_supported", json!(["code"])),
             (
                 "authorization_endpoint",
                 json!(format!("{base}/oauth/authorize")),
@@ -77,6 +89,14 @@ fn shared(state: &AppState) -> Value {
             ),
             (
                 "token_endpoint_auth_methods_supported",
+                json!(["private_key_jwt", "client_secret_basic", "none"]),
+            ),
+            (
+                "introspection_endpoint_auth_methods_supported",
+                json!(["private_key_jwt", "client_secret_basic"]),
+            ),
+            (
+                "revocation_endpoint_auth_methods_supported",
                 json!(["private_key_jwt", "client_secret_basic", "none"]),
             ),
             ("scopes_supported", json!(scopes)),
@@ -99,8 +119,11 @@ pub async fn smart_configuration(State(state): State<Shared>) -> Response {
     Json(all).into_response()
 }
 
-/// `GET /.well-known/openid-configuration`: for those who check our ID tokens.
+/// `GET /.well-known/openid-configuration`: for those who check our ID tokens. Without apps there are none.
 pub async fn openid_configuration(State(state): State<Shared>) -> Response {
+    if state.config.apps.is_empty() {
+        return Problem::not_found().into_response();
+    }
     let mut all = shared(&state);
     if let Some(members) = all.as_object_mut() {
         members.insert("subject_types_supported".to_owned(), json!(["public"]));

@@ -1,6 +1,8 @@
 //! Which types leave, and which resources of each: what `_type`, `_typeFilter` and the queries of
 //! granular scopes say together. It only ever takes away from what a view permits.
 
+use std::sync::Arc;
+
 use care_core::fhir::search::{Alone, Handling, Parameters, Query, extract};
 use care_core::fhir::{Json, Limits, ResourceType};
 use jiff::Timestamp;
@@ -22,6 +24,8 @@ pub struct PickedWords {
 pub struct Picked {
     types: Option<Vec<ResourceType>>,
     groups: Vec<(ResourceType, Vec<Query>)>,
+    /// What the queries were read by, where there are any.
+    parameters: Option<Arc<Parameters>>,
 }
 
 /// Why the words cannot be read. Names parameters, never values.
@@ -37,11 +41,15 @@ pub struct PickedError {
 }
 
 impl Picked {
-    /// Reads the words. `base` is the address of the FHIR API.
+    /// Reads the words. `base` is the address of the FHIR API, `parameters` the search parameters there are.
     ///
     /// Errors: a type that R4 has not, a query that cannot be read, or one that asks other resources
     /// (a chain, `_has`, a list or a value set).
-    pub fn read(words: &PickedWords, base: &str) -> Result<Self, PickedError> {
+    pub fn read(
+        words: &PickedWords,
+        base: &str,
+        parameters: &Arc<Parameters>,
+    ) -> Result<Self, PickedError> {
         let types = words
             .types
             .as_ref()
@@ -50,10 +58,16 @@ impl Picked {
         let mut groups = Vec::new();
         for (name, queries) in &words.groups {
             let kind = kind(name)?;
-            let read = queries.iter().map(|text| query(kind, text, base));
+            let read = queries
+                .iter()
+                .map(|text| query(kind, text, base, parameters));
             groups.push((kind, read.collect::<Result<Vec<_>, _>>()?));
         }
-        Ok(Self { types, groups })
+        Ok(Self {
+            types,
+            parameters: (!groups.is_empty()).then(|| parameters.clone()),
+            groups,
+        })
     }
 
     /// Whether resources of a type may be among them.
@@ -84,7 +98,10 @@ impl Picked {
         let Ok(json) = Json::parse(body, Limits::default()) else {
             return false;
         };
-        let values = extract(&json, Parameters::r4());
+        let Some(parameters) = &self.parameters else {
+            return false;
+        };
+        let values = extract(&json, parameters);
         let meets = |query: &Query| {
             let mut criteria = query.criteria.iter();
             criteria.all(|one| one.matches(&values, &Alone, now))
@@ -105,16 +122,15 @@ fn kind(name: &str) -> Result<ResourceType, PickedError> {
 }
 
 /// Reads one query about a type: `code=1234&date=ge2026`.
-fn query(kind: ResourceType, text: &str, base: &str) -> Result<Query, PickedError> {
+fn query(
+    kind: ResourceType,
+    text: &str,
+    base: &str,
+    parameters: &Parameters,
+) -> Result<Query, PickedError> {
     let pairs: Vec<_> = form_urlencoded::parse(text.as_bytes()).collect();
     let borrowed = pairs.iter().map(|(name, value)| (&**name, &**value));
-    let read = Query::read(
-        Some(kind),
-        borrowed,
-        Parameters::r4(),
-        base,
-        Handling::Strict,
-    );
+    let read = Query::read(Some(kind), borrowed, parameters, base, Handling::Strict);
     let read = read.map_err(|error| PickedError {
         parameter: error.parameter,
         what: error.what.to_owned(),
@@ -151,6 +167,7 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let base = "https://care.example.org/fhir/R4";
         let observation = ResourceType::OBSERVATION;
+        let r4 = Arc::new(Parameters::r4().clone());
         let table: [(PickedWords, bool); 6] = [
             (words(None, &[]), true),
             (words(Some(&["Patient"]), &[]), false),
@@ -178,7 +195,7 @@ mod tests {
             ),
         ];
         for (words, expected) in table {
-            let picked = Picked::read(&words, base).expect("read");
+            let picked = Picked::read(&words, base, &r4).expect("read");
             assert_eq!(picked.fits(observation, body, now), expected, "{words:?}");
         }
         for wrong in [
@@ -187,7 +204,19 @@ mod tests {
             "_has:Provenance:target:recorded=1",
         ] {
             let words = words(None, &[("Observation", &[wrong])]);
-            assert!(Picked::read(&words, base).is_err(), "{wrong}");
+            assert!(Picked::read(&words, base, &r4).is_err(), "{wrong}");
+        }
+        // A parameter of the deployment's own is as good as R4's
+        let own = br#"{"resourceType":"SearchParameter","code":"is-final","type":"token","base":["Observation"],"expression":"Observation.status"}"#;
+        let own = Json::parse(own, Limits::default()).expect("JSON");
+        let mut more = Parameters::r4().clone();
+        more.add_own(&own).expect("a parameter");
+        let more = Arc::new(more);
+        for (query, expected) in [("is-final=final", true), ("is-final=amended", false)] {
+            let words = words(None, &[("Observation", &[query])]);
+            assert!(Picked::read(&words, base, &r4).is_err(), "not R4's");
+            let picked = Picked::read(&words, base, &more).expect("read");
+            assert_eq!(picked.fits(observation, body, now), expected, "{query}");
         }
     }
 }

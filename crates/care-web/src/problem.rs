@@ -102,6 +102,13 @@ impl Problem {
         self
     }
 
+    /// The same, with when it may be tried again.
+    #[must_use]
+    pub fn again_in(mut self, seconds: u32) -> Self {
+        self.retry_seconds = Some(seconds);
+        self
+    }
+
     /// The same about one parameter of the request, by its name and never its value.
     #[must_use]
     pub fn at_parameter(mut self, name: &str) -> Self {

@@ -17,7 +17,7 @@ use crate::identity::{NHS_NUMBER, UNVERIFIED_NUMBER};
 use crate::intake::item_id;
 use crate::paged::{self, EverythingAsk};
 use crate::search::parse_id;
-use crate::supply::SupplyCaller;
+use crate::supply::{SupplyCaller, newest_patient};
 use crate::uuid::fresh_uuid;
 
 /// Bodies looked into in one go.
@@ -96,8 +96,8 @@ impl Holdings {
         if wanted.kind == ResourceType::PATIENT
             && let Ok(person) = PersonId::parse(&wanted.id)
         {
-            let newest = self.own_patient(person, view)?;
-            return Ok(newest.map(|one| (Some(person), one.header.item)));
+            let newest = newest_patient(&*self.inner.store, person, view)?;
+            return Ok(newest.map(|item| (Some(person), item)));
         }
         let store = &self.inner.store;
         if let Some((owner, item)) = parse_id(&wanted.id)

@@ -6,6 +6,7 @@
 
 mod everything;
 pub(crate) mod export;
+mod labels;
 mod matching;
 mod rows;
 mod walk;

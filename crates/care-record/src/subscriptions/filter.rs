@@ -1,6 +1,8 @@
 //! What a subscription looks for: one type, and perhaps a query of its own parameters. A change is looked at
 //! by itself, so a filter asks nothing of other resources.
 
+use std::sync::Arc;
+
 use care_core::fhir::search::{Alone, Criterion, Handling, Parameters, Query, QueryError, extract};
 use care_core::fhir::{Json, Limits, ResourceType};
 use jiff::Timestamp;
@@ -10,6 +12,7 @@ use jiff::Timestamp;
 pub struct Filter {
     kind: ResourceType,
     criteria: Vec<Criterion>,
+    parameters: Arc<Parameters>,
 }
 
 /// Why a filter cannot be used.
@@ -31,12 +34,13 @@ pub enum FilterError {
 impl Filter {
     /// Reads `Observation?status=final`. `base` is this server's address, so that its own references are
     /// known.
-    pub fn read(text: &str, base: &str) -> Result<Self, FilterError> {
+    ///
+    /// `parameters` are the search parameters there are.
+    pub fn read(text: &str, base: &str, parameters: &Arc<Parameters>) -> Result<Self, FilterError> {
         let (kind, query) = text.split_once('?').unwrap_or((text, ""));
         let kind = ResourceType::from_name(kind).ok_or(FilterError::NoType)?;
         let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
         let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
-        let parameters = Parameters::r4();
         let query = Query::read(Some(kind), pairs, parameters, base, Handling::Strict)
             .map_err(FilterError::Parameter)?;
         let plain = query.criteria.iter().all(Criterion::looks_at_one);
@@ -50,6 +54,7 @@ impl Filter {
         Ok(Self {
             kind,
             criteria: query.criteria,
+            parameters: parameters.clone(),
         })
     }
 
@@ -66,7 +71,7 @@ impl Filter {
         let Ok(resource) = Json::parse(body, Limits::default()) else {
             return false;
         };
-        let values = extract(&resource, Parameters::r4());
+        let values = extract(&resource, &self.parameters);
         self.criteria
             .iter()
             .all(|one| one.matches(&values, &Alone, now))
@@ -79,7 +84,9 @@ mod tests {
 
     #[test]
     fn a_filter_looks_at_the_changed_resource_alone() {
-        let read = |text: &str| Filter::read(text, "http://here/fhir/R4").map(|one| one.kind());
+        let r4 = Arc::new(Parameters::r4().clone());
+        let read =
+            |text: &str| Filter::read(text, "http://here/fhir/R4", &r4).map(|one| one.kind());
         assert_eq!(read("Observation").ok(), Some(ResourceType::OBSERVATION));
         assert!(read("Observation?status=final&code=http%3A%2F%2Floinc.org%7C1-8").is_ok());
         assert_eq!(read("Observations?x=1"), Err(FilterError::NoType));
@@ -96,7 +103,8 @@ mod tests {
             read("Observation?colour=red"),
             Err(FilterError::Parameter(_))
         ));
-        let filter = Filter::read("Observation?status=final", "http://here").expect("a filter");
+        let filter =
+            Filter::read("Observation?status=final", "http://here", &r4).expect("a filter");
         let now = Timestamp::UNIX_EPOCH;
         assert!(filter.fits(br#"{"resourceType":"Observation","status":"final"}"#, now));
         assert!(!filter.fits(br#"{"resourceType":"Observation","status":"amended"}"#, now));

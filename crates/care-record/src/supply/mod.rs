@@ -16,7 +16,7 @@ use care_core::vocabulary::{ItemId, PersonId, SourceCode};
 use crate::disclosure::{Disclosed, DisclosureError, FhirError, FhirResource, searched_page};
 use crate::record::Inner;
 use crate::search::{Held, Reader, Scope, SearchAsk, SearchPage, parse_id, search};
-use crate::store::{Commit, StoreError};
+use crate::store::{Commit, Store, StoreError};
 
 /// The purpose of every entry of a source's reads.
 pub(crate) const PURPOSE: &str = "supply";
@@ -126,10 +126,25 @@ impl Supply {
         if kind == ResourceType::PATIENT
             && let Ok(person) = PersonId::parse(id)
         {
-            return Ok(scope.own_patient(person)?);
+            return match scope.own_patient(person)? {
+                Some(found) => Ok(Some(found)),
+                None => self.deleted_patient(scope, person),
+            };
         }
         match parse_id(id) {
             Some((owner, item)) => self.current(scope, owner, (kind, item)),
+            None => Ok(None),
+        }
+    }
+
+    /// The tombstone of the source's own Patient of a person: the newest.
+    fn deleted_patient(
+        &self,
+        scope: &Scope<'_>,
+        person: PersonId,
+    ) -> Result<Option<Held>, FhirError> {
+        match newest_patient(&*self.inner.store, person, scope.view)? {
+            Some(item) => self.current(scope, Some(person), (ResourceType::PATIENT, item)),
             None => Ok(None),
         }
     }
@@ -242,6 +257,20 @@ impl Supply {
         let committed = self.inner.store.commit(commit_of(entries)?)?;
         Ok(Disclosed::after(committed.entry, value))
     }
+}
+
+/// The source's own Patient of a person, the newest, whether deleted or not.
+pub(crate) fn newest_patient(
+    store: &dyn Store,
+    person: PersonId,
+    view: &View,
+) -> Result<Option<ItemId>, StoreError> {
+    let headers = store.headers_ever(person, view)?;
+    let newest = headers
+        .iter()
+        .filter(|header| header.resource_type == ResourceType::PATIENT)
+        .max_by_key(|header| (!header.deleted, header.moment, header.received_at));
+    Ok(newest.map(|header| header.item))
 }
 
 /// One commit of all these entries.

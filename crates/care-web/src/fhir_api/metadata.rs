@@ -151,7 +151,7 @@ fn security(state: &AppState) -> Value {
     json!({
         "cors": state.config.apps.iter().any(|app| !app.origins.is_empty()),
         "service": [{ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR" }], "text": "OAuth2 with SMART App Launch 2.2" }],
-        "description": format!("Bearer tokens. {base}/.well-known/smart-configuration says how to get one. CORS is open to the origins of registered apps."),
+        "description": format!("Bearer tokens. {base}/.well-known/smart-configuration says how to get one. CORS is open to the origins of registered apps; this statement and that page, to any."),
         "extension": [{ "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris", "extension": addresses }],
     })
 }
@@ -288,7 +288,7 @@ fn terminology(state: &AppState) -> Value {
     merge(
         head(state, "TerminologyCapabilities"),
         json!({
-            "description": "Codes are checked against the value sets that R4 binds, and :in, :above and :below use the sets held here. There are no terminology operations.",
+            "description": "Codes are checked against the value sets that R4 binds, and :in, :above and :below use the value sets and hierarchies of R4's own code systems, ICD-10 and OPCS-4; another is refused. There are no terminology operations.",
             "codeSearch": "explicit",
         }),
     )

@@ -42,7 +42,7 @@ pub fn router() -> Router<Shared> {
         .route("/fhir/R4/{type}/$validate", post(validate::of_type))
         .route(
             "/fhir/R4/{type}/{id}/$validate",
-            post(validate::of_instance),
+            get(validate::of_instance).post(validate::of_instance),
         )
         .route("/fhir/R4/{type}", get(search::of_type))
         .route("/fhir/R4/{type}/{id}", get(read::read))

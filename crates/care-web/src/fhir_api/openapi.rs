@@ -163,7 +163,11 @@ fn interaction(path: &str, one: &Interaction) -> Value {
 
 /// An operation of FHIR's.
 fn called(path: &str, one: &Operation, method: &str) -> Value {
-    let mut scopes = vec![json!({ "bearer": ["system/*.rs"] })];
+    let needs = match one.name {
+        "meta-add" | "meta-delete" => "system/*.u",
+        _ => "system/*.rs",
+    };
+    let mut scopes = vec![json!({ "bearer": [needs] })];
     if !one.sources_only {
         scopes.push(json!({ "bearer": ["user/*.rs"] }));
         scopes.push(json!({ "bearer": ["patient/*.rs"] }));

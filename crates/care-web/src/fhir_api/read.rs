@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use care_core::fhir::ResourceType;
-use care_core::fhir::search::{Handling, Parameters, Query};
+use care_core::fhir::search::{Handling, Query};
 use care_record::{DisclosureError, FhirError, Readable, Refusal, SearchAsk};
 
 use super::answer;
@@ -60,11 +60,12 @@ async fn read_within(
     id: String,
 ) -> Result<Response, ApiProblem> {
     let base = format!("{}/fhir/R4", state.config.server.base_url);
+    let parameters = state.record.search_parameters().all();
     let within = who.may(kind, Interaction::Read)?;
     let lists = within
         .queries()
         .iter()
-        .map(|query| narrowing(kind, query, &base));
+        .map(|query| narrowing(kind, query, &base, &parameters));
     let mut readable = Readable::default();
     readable
         .types
@@ -72,7 +73,7 @@ async fn read_within(
     let strict = Handling::Strict;
     let pairs = [("_id", id.as_str())];
     let query =
-        Query::read(Some(kind), pairs, Parameters::r4(), &base, strict).map_err(query_problem)?;
+        Query::read(Some(kind), pairs, &parameters, &base, strict).map_err(query_problem)?;
     let ask = SearchAsk {
         query,
         types: vec![kind],

@@ -449,7 +449,8 @@ fn ask_of(
             .unwrap_or(state.config.fhir.page_items)
             .min(MOST_ITEMS),
     };
-    let readable = readable(who, &types, !query.includes.is_empty(), base)?;
+    let parameters = state.record.search_parameters().all();
+    let readable = readable(who, &types, !query.includes.is_empty(), (base, &parameters))?;
     Ok(SearchAsk {
         page: page_name(request),
         types,
@@ -500,7 +501,7 @@ pub(super) fn readable(
     who: &Asker,
     types: &[ResourceType],
     with_all: bool,
-    base: &str,
+    (base, parameters): (&str, &Parameters),
 ) -> Result<Readable, ApiProblem> {
     let context = who.bearer().context();
     if who.scopes().allow_every(context, Interaction::Search)
@@ -523,7 +524,7 @@ pub(super) fn readable(
         let lists = within
             .queries()
             .iter()
-            .map(|query| narrowing(kind, query, base));
+            .map(|query| narrowing(kind, query, base, parameters));
         readable
             .types
             .insert(kind, lists.collect::<Result<_, _>>()?);
@@ -536,13 +537,14 @@ pub(super) fn narrowing(
     kind: ResourceType,
     query: &str,
     base: &str,
+    parameters: &Parameters,
 ) -> Result<Vec<Criterion>, ApiProblem> {
     let pairs = pairs(Some(query));
     let pairs = pairs
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
     let strict = care_core::fhir::search::Handling::Strict;
-    let read = Query::read(Some(kind), pairs, Parameters::r4(), base, strict);
+    let read = Query::read(Some(kind), pairs, parameters, base, strict);
     match read {
         Ok(query) if !query.criteria.is_empty() => Ok(query.criteria),
         _ => Err(Problem::forbidden(

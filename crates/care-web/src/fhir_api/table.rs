@@ -218,7 +218,12 @@ pub fn operations_of(kind: Option<ResourceType>) -> Vec<(&'static str, &'static 
     let stands = |one: &&Operation| match kind {
         None => one.levels.contains(&operations::Level::System),
         Some(kind) => {
-            let is_its = one.types.is_empty() || one.types.contains(&kind.name());
+            // What is served in a way of its own has the operations that are named for it, and $validate.
+            let has_own_way = OWN_WAYS.iter().any(|(own, _)| *own == kind.name());
+            let is_its = match one.types {
+                [] => !has_own_way || one.name == "validate",
+                types => types.contains(&kind.name()),
+            };
             is_its
                 && one
                     .levels
@@ -226,16 +231,21 @@ pub fn operations_of(kind: Option<ResourceType>) -> Vec<(&'static str, &'static 
                     .any(|level| *level != operations::Level::System)
         }
     };
-    operations()
-        .filter(stands)
-        .map(|one| (one.name, one.definition))
-        .collect()
+    let mut found: Vec<(&str, &str)> = Vec::new();
+    for one in operations().filter(stands) {
+        let named = (one.name, one.definition);
+        // What stands at a type for sources and at a resource for everybody is listed once.
+        if !found.contains(&named) {
+            found.push(named);
+        }
+    }
+    found
 }
 
 /// The addresses of an operation below the base, with the method each is asked with.
 pub fn addresses(one: &Operation) -> Vec<(&'static str, String)> {
     let method = match one.name {
-        "match" | "validate" | "run" => "post",
+        "match" | "validate" | "run" | "meta-add" | "meta-delete" => "post",
         _ => "get",
     };
     let kinds: Vec<&str> = match one.types {

@@ -1,121 +1,178 @@
 //! `$validate`: whether a resource keeps to R4, to the profiles it names and to those that are asked
-//! for. Nothing is kept and nobody's record is read; any valid token may ask.
+//! for. Nothing is kept. Of a resource that is sent any valid token may ask; without one, at a
+//! resource's address, what is held is read as a read of it would be, and looked at.
 //!
 //! Source: FHIR R4, Resource-operation-validate.
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use care_core::fhir::{
     IssueSeverity, Json, Limits, OutcomeIssue, ResourceType, Validation, outcome, recognise_stu3,
     xml,
 };
-use serde::Deserialize;
+use care_record::VersionAsk;
 
-use super::answer::fhir_json;
+use super::answer::{Prefer, fhir_json};
+use super::asker::Asker;
+use super::operations::{Given, held_version};
+use super::read::problem;
 use crate::cli::validate::looks_like_xml;
 use crate::problem::{ApiProblem, Problem};
-use crate::signin::Bearer;
 use crate::state::Shared;
-
-/// What may stand in the address.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    mode: Option<String>,
-    profile: Option<String>,
-}
 
 /// What the validation is to be of.
 #[derive(Debug, Default)]
-struct Request {
+struct Wanted {
     resource: Option<Json>,
+    /// It was not sent but read from the record.
+    is_held: bool,
     mode: Option<String>,
     profiles: Vec<String>,
 }
 
-/// `POST /fhir/R4/$validate`.
-pub async fn of_any(
-    state: State<Shared>,
-    who: Bearer,
-    Query(asked): Query<Asked>,
+/// What came with the request: the query, how it prefers its answer, headers and body.
+pub struct Came {
+    query: Option<String>,
+    prefer: Prefer,
     headers: HeaderMap,
     body: Bytes,
+}
+
+impl FromRequest<Shared> for Came {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &Shared) -> Result<Self, Response> {
+        let headers = request.headers().clone();
+        Ok(Self {
+            query: request.uri().query().map(str::to_owned),
+            prefer: Prefer::of(&headers),
+            headers,
+            body: Bytes::from_request(request, state)
+                .await
+                .map_err(IntoResponse::into_response)?,
+        })
+    }
+}
+
+/// `POST /fhir/R4/$validate`.
+pub async fn of_any(
+    State(state): State<Shared>,
+    who: Asker,
+    came: Came,
 ) -> Result<Response, ApiProblem> {
-    answer(state, who, asked, &headers, body, None, None).await
+    answer(&state, &who, came, None, None).await
 }
 
 /// `POST /fhir/R4/{type}/$validate`.
 pub async fn of_type(
-    state: State<Shared>,
+    State(state): State<Shared>,
     Path(kind): Path<String>,
-    who: Bearer,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-    body: Bytes,
+    who: Asker,
+    came: Came,
 ) -> Result<Response, ApiProblem> {
-    answer(state, who, asked, &headers, body, Some(kind), None).await
+    answer(&state, &who, came, Some(kind), None).await
 }
 
-/// `POST /fhir/R4/{type}/{id}/$validate`.
+/// `POST /fhir/R4/{type}/{id}/$validate`, and GET: of what is held.
 pub async fn of_instance(
-    state: State<Shared>,
+    State(state): State<Shared>,
     Path((kind, id)): Path<(String, String)>,
-    who: Bearer,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-    body: Bytes,
+    who: Asker,
+    came: Came,
 ) -> Result<Response, ApiProblem> {
-    answer(state, who, asked, &headers, body, Some(kind), Some(id)).await
+    answer(&state, &who, came, Some(kind), Some(id)).await
 }
 
 async fn answer(
-    State(state): State<Shared>,
-    _: Bearer,
-    asked: Asked,
-    headers: &HeaderMap,
-    body: Bytes,
+    state: &Shared,
+    who: &Asker,
+    came: Came,
     kind: Option<String>,
     id: Option<String>,
 ) -> Result<Response, ApiProblem> {
-    if let Some(kind) = &kind
-        && ResourceType::from_name(kind).is_none()
-    {
-        return Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "not-supported",
-            "FHIR R4 has no such resource type",
-            "Write a type of FHIR R4 before $validate; capital letters count.",
-        )
-        .into());
-    }
-    check_content_type(headers)?;
-    let intake = state.record.intake();
-    let now = state.clock.now();
-    let issues = crate::blocking(move || {
-        let parsed = match parse(&body) {
-            Ok(parsed) => parsed,
+    let named = kind.as_deref().map(super::read::type_of).transpose()?;
+    let given = Given::of_query(came.query.as_deref());
+    given.only(&["mode", "profile"], came.prefer)?;
+    let mut request = if came.body.is_empty() {
+        Wanted::default()
+    } else {
+        check_content_type(&came.headers)?;
+        let (body, name) = (came.body, kind.clone());
+        let read = move || parse(&body).map(|parsed| read_request(parsed, name.as_deref()));
+        match crate::blocking(read).await? {
+            Ok(request) => request,
             Err(words) => {
-                return vec![issue(
-                    "structure",
-                    &words,
-                    "Send a FHIR R4 resource, or Parameters with one, as JSON or XML.",
-                )];
+                let mend = "Send a FHIR R4 resource, or Parameters with one, as JSON or XML.";
+                let issues = [issue("structure", &words, mend)];
+                return Ok(fhir_json(outcome(&issues).to_string()));
             }
+        }
+    };
+    request.mode = request.mode.or(given.one("mode").map(str::to_owned));
+    request.profiles.extend(given.all("profile"));
+    let mut issues = Vec::new();
+    if let (Some(named), Some(id), None) = (named, &id, &request.resource) {
+        let wanted = VersionAsk {
+            kind: named,
+            id: id.clone(),
+            version: None,
         };
-        let mut request = read_request(parsed, kind.as_deref());
-        request.mode = request.mode.or(asked.mode);
-        request.profiles.extend(asked.profile);
-        look(
-            intake.rulebook(),
-            now,
-            &request,
-            kind.as_deref(),
-            id.as_deref(),
-        )
-    })
-    .await?;
+        let held = held_version(state, who, wanted).await?;
+        let resource = Json::parse(&held.body, Limits::default()).map_err(Problem::unavailable)?;
+        issues.extend(about_writing(state, who, (named, &held.id), request.mode.as_deref()).await?);
+        // Whether it may be deleted has nothing to do with how sound it is.
+        request.resource = Some(resource).filter(|_| request.mode.as_deref() != Some("delete"));
+        request.is_held = true;
+    }
+    let (intake, now) = (state.record.intake(), state.clock.now());
+    let looked = crate::blocking(move || {
+        let (kind, id) = (kind.as_deref(), id.as_deref());
+        look(intake.rulebook(), now, &request, kind, id)
+    });
+    issues.extend(looked.await?);
     Ok(fhir_json(outcome(&issues).to_string()))
+}
+
+/// Whether the asker could do to what is held what the mode names.
+async fn about_writing(
+    state: &Shared,
+    who: &Asker,
+    (kind, id): (ResourceType, &str),
+    mode: Option<&str>,
+) -> Result<Option<OutcomeIssue>, ApiProblem> {
+    if !matches!(mode, Some("create" | "update" | "delete")) {
+        return Ok(None);
+    }
+    let Asker::Source { caller, .. } = who else {
+        return Ok(Some(issue(
+            "forbidden",
+            "this token writes nothing: Connect Care is read-only for people",
+            "Correct the entry in the system it came from.",
+        )));
+    };
+    match mode {
+        Some("create") => Ok(Some(issue(
+            "duplicate",
+            "it is there already, so it would not be created",
+            "Update it, or send another resource to look at.",
+        ))),
+        Some("delete") if kind == ResourceType::PATIENT => {
+            let (holdings, caller) = (state.record.holdings(), caller.clone());
+            let id = id.to_owned();
+            let left = crate::blocking(move || holdings.others_of(&caller, &id)).await?;
+            let left = left.map_err(problem)?;
+            Ok((left > 0).then(|| {
+                issue(
+                    "conflict",
+                    &format!("you have sent {left} other resources about this person, so the Patient would not be deleted"),
+                    "Delete those first, or all of them in one transaction.",
+                )
+            }))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiProblem> {
@@ -153,7 +210,7 @@ fn parse(body: &[u8]) -> Result<Json, String> {
 
 /// The operation's Parameters, or the resource itself. Parameters sent to `Parameters/$validate`
 /// without a part `resource` are what is to be looked at.
-fn read_request(body: Json, kind: Option<&str>) -> Request {
+fn read_request(body: Json, kind: Option<&str>) -> Wanted {
     let parameters = body.elements("parameter");
     let named = |name: &str| {
         parameters
@@ -170,9 +227,9 @@ fn read_request(body: Json, kind: Option<&str>) -> Request {
     let is_request = is_parameters
         && (has_resource || (kind != Some("Parameters") && parameters.iter().all(is_ours)));
     if !is_request {
-        return Request {
+        return Wanted {
             resource: Some(body),
-            ..Request::default()
+            ..Wanted::default()
         };
     }
     let text = |one: &Json| {
@@ -186,7 +243,7 @@ fn read_request(body: Json, kind: Option<&str>) -> Request {
         .iter()
         .find_map(|name| one.get(name)?.as_text().map(str::to_owned))
     };
-    Request {
+    Wanted {
         resource: named("resource")
             .first()
             .and_then(|one| one.get("resource"))
@@ -196,6 +253,7 @@ fn read_request(body: Json, kind: Option<&str>) -> Request {
             .iter()
             .filter_map(|one| text(one))
             .collect(),
+        is_held: false,
     }
 }
 
@@ -203,7 +261,7 @@ fn read_request(body: Json, kind: Option<&str>) -> Request {
 fn look(
     book: &care_core::fhir::Rulebook,
     now: jiff::Timestamp,
-    request: &Request,
+    request: &Wanted,
     kind: Option<&str>,
     id: Option<&str>,
 ) -> Vec<OutcomeIssue> {
@@ -242,7 +300,7 @@ fn look(
 }
 
 /// What of the request does not go together.
-fn asked_wrongly(request: &Request, kind: Option<&str>, id: Option<&str>) -> Vec<OutcomeIssue> {
+fn asked_wrongly(request: &Wanted, kind: Option<&str>, id: Option<&str>) -> Vec<OutcomeIssue> {
     let mut issues = Vec::new();
     let mode = request.mode.as_deref();
     if !matches!(
@@ -266,6 +324,9 @@ fn asked_wrongly(request: &Request, kind: Option<&str>, id: Option<&str>) -> Vec
         ));
         return issues;
     };
+    if request.is_held {
+        return issues;
+    }
     let said = resource.get("resourceType").and_then(Json::as_text);
     if let (Some(kind), Some(said)) = (kind, said)
         && kind != said

@@ -27,6 +27,7 @@ mod lies;
 mod newcomer;
 mod operations;
 mod opt_out;
+mod own_things;
 mod pages;
 mod portal;
 mod portal_own;

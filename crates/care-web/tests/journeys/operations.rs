@@ -485,6 +485,91 @@ async fn an_export_is_made_fetched_cancelled_and_nobody_elses() {
 }
 
 #[tokio::test]
+async fn one_export_runs_at_a_time_says_how_far_it_is_and_ends_when_it_is_cancelled() {
+    let demo = Demo::start().await;
+    let api = Api::new(&demo, &["--as", "feed-hospital"]);
+    sent(&api).await;
+    for lot in 0..8 {
+        let mut many = vec![patient("w-77", "9990000077", "Marlow")];
+        many.extend((0..250).map(|number| {
+            let id = format!("m-{lot}-{number}");
+            observation(&id, "w-77", "2345-7", "2026-01-01", 5.0)
+        }));
+        assert_eq!(api.post("", transaction(&many)).await.status, 200);
+    }
+    // Given an export under way
+    let begun = api.get("$export").await;
+    assert_eq!(begun.status, 202, "{}", begun.text);
+    let place = begun.header("content-location");
+    let running = api.get(&place).await;
+    assert_eq!(running.status, 202, "it should still run: {}", running.text);
+    assert!(
+        running
+            .header("retry-after")
+            .parse::<u32>()
+            .is_ok_and(|seconds| seconds > 0)
+    );
+    assert!(!running.header("x-progress").is_empty());
+    // Then another is refused, of any kind, but not another client's
+    for path in ["$export", "Patient/$export?_type=Patient"] {
+        let refused = api.get(path).await;
+        assert_eq!(refused.status, 429, "{path}: {}", refused.text);
+        assert!(
+            refused.text.contains("OperationOutcome"),
+            "{}",
+            refused.text
+        );
+        assert!(!refused.header("retry-after").is_empty());
+    }
+    let other = Api::new(&demo, &["--as", "feed-gp"]);
+    assert_eq!(other.get("$export").await.status, 202);
+    // When it is cancelled, nothing of it is there and another may begin
+    assert_eq!(api.call(Method::DELETE, &place, None).await.status, 202);
+    assert_eq!(api.get(&place).await.status, 404);
+    assert_eq!(api.call(Method::DELETE, &place, None).await.status, 404);
+    let begun = api
+        .get("Patient/$export?patient=Patient/w-85&_type=Observation,Patient")
+        .await;
+    assert_eq!(begun.status, 202, "{}", begun.text);
+    let place = begun.header("content-location");
+    let manifest = api.complete(&place).await;
+    let lines = api.lines(&manifest["output"]).await;
+    assert_eq!(lines.len(), 2, "one person and one result: {manifest}");
+    let done = api.get(&place).await;
+    assert!(!done.header("expires").is_empty(), "{:?}", done.headers);
+    // A parameter nobody knows is refused, or passed over where the client prefers, and the manifest says so
+    let refused = api.get("$export?_invented=1").await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text.contains("_invented"), "{}", refused.text);
+    let lenient = reqwest::Client::new()
+        .get(format!(
+            "{}/fhir/R4/$export?_invented=1&_type=Patient",
+            demo.base
+        ))
+        .bearer_auth(&api.token)
+        .header("prefer", "respond-async, handling=lenient")
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(lenient.status(), 202);
+    let place = lenient.headers()["content-location"]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    let manifest = api.complete(&place).await;
+    let told = api.lines(&manifest["error"]).await;
+    assert_eq!(told[0]["resourceType"], "OperationOutcome", "{manifest}");
+    // Without the preference it is not begun
+    let plain = reqwest::Client::new()
+        .get(format!("{}/fhir/R4/$export", demo.base))
+        .bearer_auth(&api.token)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(plain.status(), 400);
+}
+
+#[tokio::test]
 async fn an_export_survives_a_restart() {
     let mut demo = Demo::start().await;
     let place = {

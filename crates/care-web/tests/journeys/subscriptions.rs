@@ -343,6 +343,96 @@ async fn nobody_is_called_whom_the_configuration_does_not_name_and_odd_subscript
     panic!("no error was said");
 }
 
+#[tokio::test]
+async fn what_was_queued_is_told_at_least_once_though_the_server_is_killed_again_and_again() {
+    let mut demo = Demo::start().await;
+    let (heard, address) = hook().await;
+    let numbers = || events(&heard.bodies.lock().expect("a lock"));
+    let channel = json!({ "type": "rest-hook", "endpoint": address });
+    let wanted = subscription(&demo, "Patient", "id-only", channel);
+    {
+        let hospital = Source::new(&demo, "feed-hospital");
+        let (status, made) = hospital.ask("POST", "Subscription", Some(&wanted)).await;
+        assert_eq!(status, 201, "{made}");
+        until("the handshake", || {
+            !heard.bodies.lock().expect("a lock").is_empty()
+        })
+        .await;
+    }
+    // Changes that were acknowledged, with a kill right after each few: some while the hook is down
+    let mut sent = 0;
+    for round in 0..4_u32 {
+        *heard.refuse.lock().expect("a lock") = round % 2 == 1;
+        let hospital = Source::new(&demo, "feed-hospital");
+        for number in 0..3 {
+            hospital
+                .send("h-1", "9990000077", "male", 100 * round + number)
+                .await;
+            sent += 1;
+        }
+        drop(hospital);
+        demo.restart().await;
+    }
+    *heard.refuse.lock().expect("a lock") = false;
+    let wanted: Vec<String> = (1..=sent).map(|number: u32| number.to_string()).collect();
+    let all = || {
+        let mut told = numbers();
+        told.sort_by_key(|number| number.parse::<u32>().expect("a number"));
+        told.dedup();
+        told
+    };
+    until("every event", || all().len() >= wanted.len()).await;
+    assert_eq!(all(), wanted, "none is lost and none is invented");
+    // In order, but for repeats
+    let mut newest = 0;
+    for number in numbers() {
+        let number: u32 = number.parse().expect("a number");
+        assert!(number <= newest + 1, "{number} after {newest}");
+        newest = newest.max(number);
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_sends_elsewhere_leads_nowhere() {
+    let demo = Demo::start().await;
+    let (heard, inner) = hook().await;
+    let app = Router::new().route(
+        "/told",
+        post(move || {
+            let inner = inner.clone();
+            async move { axum::response::Redirect::temporary(&inner) }
+        }),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move { axum::serve(listener, app).await.expect("served") });
+    let hospital = Source::new(&demo, "feed-hospital");
+    let address = format!("http://localhost:{port}/told");
+    let channel = json!({ "type": "rest-hook", "endpoint": address });
+    let wanted = subscription(&demo, "Patient", "id-only", channel);
+    let (status, made) = hospital.ask("POST", "Subscription", Some(&wanted)).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().expect("an id").to_owned();
+    for round in 0.. {
+        let (_, now) = hospital
+            .ask("GET", &format!("Subscription/{id}"), None)
+            .await;
+        if now["error"].is_string() {
+            assert_eq!(now["error"], "it answered 307");
+            break;
+        }
+        assert!(round < 100, "no error was said: {now}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(
+        heard.bodies.lock().expect("a lock").len(),
+        0,
+        "nobody was sent on to"
+    );
+}
+
 /// A websocket, as little of one as is needed.
 struct Socket(TcpStream);
 

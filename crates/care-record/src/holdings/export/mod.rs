@@ -8,6 +8,8 @@
 mod files;
 mod job;
 mod produce;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -168,7 +170,7 @@ impl Exports {
 
     /// Begins an export; gives the job's id.
     pub fn begin(&self, caller: &SupplyCaller, ask: &ExportAsk) -> Result<String, ExportError> {
-        Picked::read(&ask.words, &ask.base)?;
+        Picked::read(&ask.words, &ask.base, &self.store().parameters())?;
         let span = self.span(caller, &ask.of)?;
         let now = self.holdings.now();
         let begun = self.bulk().begin_one();

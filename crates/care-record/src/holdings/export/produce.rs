@@ -121,7 +121,7 @@ impl Maker {
         files::fresh(&directory)?;
         let supplier = Supplier::configured(&self.job.client, &self.job.source);
         let view = supplier_view(&supplier.ok_or(Ended::Unreadable)?);
-        let picked = Picked::read(&self.job.words, &self.job.base);
+        let picked = Picked::read(&self.job.words, &self.job.base, &self.store.parameters());
         let mut lot = Lot {
             maker: self,
             run,

@@ -5,14 +5,14 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use care_core::fhir::compare::compare;
 use care_core::fhir::{Json, Limits, ResourceType};
-use care_record::{FhirResource, Picked, VersionAsk};
+use care_record::{FhirResource, VersionAsk};
 
 use super::super::answer::{self, Prefer};
 use super::super::asker::Asker;
 use super::super::read::{check_id, problem};
 use super::super::search::fhir_problem;
 use super::given::Given;
-use super::{base, kind, picked, unclear};
+use super::{kind, picked, read_picked};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
@@ -82,14 +82,14 @@ pub async fn of_two(
 }
 
 /// Reads one version, if the token may.
-pub(super) async fn read(
+pub(in crate::fhir_api) async fn read(
     state: &Shared,
     who: &Asker,
     wanted: VersionAsk,
 ) -> Result<FhirResource, ApiProblem> {
     check_id(&wanted.id)?;
     let words = picked(who, Some(&[wanted.kind]), Interaction::Read)?;
-    let picked = Picked::read(&words, &base(state)).map_err(unclear)?;
+    let picked = read_picked(state, &words)?;
     let (disclosure, holdings) = (state.record.disclosure(), state.record.holdings());
     let (who, kind) = (who.clone(), wanted.kind);
     let found = crate::blocking(move || match &who {

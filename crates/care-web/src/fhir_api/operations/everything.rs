@@ -5,14 +5,14 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use care_record::{EverythingAsk, FhirResource, OperationPage, Picked};
+use care_record::{EverythingAsk, FhirResource, OperationPage};
 
 use super::super::answer::{self, Mode, Prefer, Searchset};
 use super::super::asker::Asker;
 use super::super::page_token::{self, PageToken};
 use super::super::read::{MOST_ITEMS, problem};
 use super::given::Given;
-use super::{base, kinds, picked, unclear};
+use super::{base, kinds, picked, read_picked};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
@@ -81,7 +81,7 @@ async fn give(
     let base = base(&state);
     let words = picked(&who, kinds.as_deref(), Interaction::Search)?;
     let wanted = EverythingAsk {
-        picked: Picked::read(&words, &base).map_err(unclear)?,
+        picked: read_picked(&state, &words)?,
         since: given.time("_since")?.map(|(from, _)| from),
         start: given.time("start")?.map(|(from, _)| from),
         end: given.time("end")?.map(|(_, until)| until),

@@ -489,7 +489,8 @@ pub(super) fn refused(error: ExportError) -> Problem {
             "no-store",
             "There is no room for another export now",
             "Cancel an old one with DELETE, or wait until it expires.",
-        ),
+        )
+        .again_in(600),
         ExportError::Unavailable(cause) => Problem::unavailable(cause),
     }
 }

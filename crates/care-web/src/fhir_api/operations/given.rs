@@ -11,7 +11,7 @@ use crate::problem::{ApiProblem, Problem};
 
 /// Parameters in the order they came.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Given {
+pub(in crate::fhir_api) struct Given {
     /// Those that are one value, as text.
     texts: Vec<(String, String)>,
     /// Those that are a resource.

@@ -5,14 +5,14 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use care_core::fhir::ResourceType;
-use care_record::{LastAsk, Picked};
+use care_record::LastAsk;
 
 use super::super::answer::Prefer;
 use super::super::asker::Asker;
 use super::super::read::{MOST_ITEMS, problem};
 use super::everything::searchset;
 use super::given::Given;
-use super::{base, picked, unclear};
+use super::{base, picked, read_picked};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
@@ -84,7 +84,7 @@ async fn give(
         words.groups.push((kind.name().to_owned(), vec![criteria]));
     }
     let wanted = LastAsk {
-        picked: Picked::read(&words, &base).map_err(unclear)?,
+        picked: read_picked(&state, &words)?,
         max: given.number("max")?.unwrap_or(1).clamp(1, MOST_ITEMS),
         most: given
             .number("_count")?

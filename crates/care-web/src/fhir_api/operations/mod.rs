@@ -14,14 +14,16 @@ mod summary;
 use axum::Router;
 use axum::routing::{get, post};
 use care_core::fhir::ResourceType;
-use care_record::PickedWords;
+use care_record::{Picked, PickedWords};
 
 use super::asker::Asker;
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
 
+pub(super) use compared::read as held_version;
 pub use export::keep as keep_exports;
+pub(super) use given::Given;
 
 /// At which address an operation is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +89,27 @@ pub const OPERATIONS: &[Operation] = &[
         sources_only: false,
     },
     Operation {
+        name: "meta",
+        definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta",
+        levels: &[Level::Type, Level::System],
+        types: &[],
+        sources_only: true,
+    },
+    Operation {
+        name: "meta-add",
+        definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta-add",
+        levels: &[Level::Instance],
+        types: &[],
+        sources_only: true,
+    },
+    Operation {
+        name: "meta-delete",
+        definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta-delete",
+        levels: &[Level::Instance],
+        types: &[],
+        sources_only: true,
+    },
+    Operation {
         name: "diff",
         definition: "http://hapifhir.io/fhir/OperationDefinition/diff",
         levels: &[Level::Instance, Level::System],
@@ -141,7 +164,18 @@ pub fn router() -> Router<Shared> {
             &r4("Observation/$lastn"),
             get(last::by_get).post(last::by_post),
         )
-        .route(&r4("{type}/{id}/$meta"), get(meta::of_instance))
+        .route(
+            &r4("{type}/{id}/$meta"),
+            get(meta::of_instance).post(meta::of_instance),
+        )
+        .route(
+            &r4("{type}/{id}/_history/{version}/$meta"),
+            get(meta::of_version).post(meta::of_version),
+        )
+        .route(&r4("{type}/$meta"), get(meta::of_type).post(meta::of_type))
+        .route(&r4("$meta"), get(meta::of_system).post(meta::of_system))
+        .route(&r4("{type}/{id}/$meta-add"), post(meta::add))
+        .route(&r4("{type}/{id}/$meta-delete"), post(meta::delete))
         .route(&r4("{type}/{id}/$diff"), get(compared::of_instance))
         .route(
             &r4("{type}/{id}/_history/{version}/$diff"),
@@ -261,6 +295,12 @@ fn picked(
         types: (!is_everything).then_some(types),
         groups,
     })
+}
+
+/// The words read, with the deployment's own search parameters.
+fn read_picked(state: &Shared, words: &PickedWords) -> Result<Picked, ApiProblem> {
+    let parameters = state.record.search_parameters().all();
+    Picked::read(words, &base(state), &parameters).map_err(unclear)
 }
 
 /// What cannot be read of what was picked.

@@ -8,15 +8,14 @@ use axum::response::{IntoResponse, Response};
 use care_core::fhir::views::View;
 use care_core::fhir::{Json, Limits};
 use care_record::{
-    EverythingAsk, ExportError, FhirResource, Picked, RowsAsk, RowsError, RowsFile, RowsForm,
-    RowsOf,
+    EverythingAsk, ExportError, FhirResource, RowsAsk, RowsError, RowsFile, RowsForm, RowsOf,
 };
 
 use super::super::answer::Prefer;
 use super::super::asker::Asker;
 use super::super::read::problem;
 use super::given::Given;
-use super::{base, export, picked, unclear};
+use super::{export, picked, read_picked};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
@@ -101,7 +100,7 @@ async fn run(
     }
     let kind = definition.resource_type();
     let words = picked(&who, Some(&[kind]), Interaction::Search)?;
-    let picked = Picked::read(&words, &base(&state)).map_err(unclear)?;
+    let picked = read_picked(&state, &words)?;
     let since = given.time("_since")?.map(|(from, _)| from);
     let mut people = given.all("patient");
     let (disclosure, holdings) = (state.record.disclosure(), state.record.holdings());

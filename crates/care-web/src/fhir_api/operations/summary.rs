@@ -6,13 +6,13 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use care_core::fhir::ResourceType;
 use care_core::vocabulary::NhsNumber;
-use care_record::{Picked, SummaryAsk};
+use care_record::SummaryAsk;
 
 use super::super::answer::{self, Prefer};
 use super::super::asker::Asker;
 use super::super::read::problem;
 use super::given::Given;
-use super::{base, picked, unclear};
+use super::{base, picked, read_picked};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
@@ -115,7 +115,7 @@ async fn give(state: Shared, id: String, who: Asker) -> Result<Response, ApiProb
     let base = base(&state);
     let words = picked(&who, None, Interaction::Read)?;
     let wanted = SummaryAsk {
-        picked: Picked::read(&words, &base).map_err(unclear)?,
+        picked: read_picked(&state, &words)?,
         base,
         author: AUTHOR.to_owned(),
     };

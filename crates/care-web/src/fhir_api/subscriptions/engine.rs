@@ -89,7 +89,9 @@ fn allowed(state: &Shared, one: &Subscription, kind: ResourceType) -> Option<Vec
         Allowed::Yes => Some(Vec::new()),
         Allowed::Only(queries) => {
             let base = state.fhir_base();
-            let read = |query: &String| Filter::read(&format!("{kind}?{query}"), &base).ok();
+            let parameters = state.record.search_parameters().all();
+            let read =
+                |query: &String| Filter::read(&format!("{kind}?{query}"), &base, &parameters).ok();
             Some(queries.iter().filter_map(read).collect())
         }
     }
@@ -102,7 +104,8 @@ pub(super) async fn readable(
     span: (u64, u64),
     content: Content,
 ) -> Result<Vec<Event>, ApiProblem> {
-    let kind = Filter::read(&one.criteria, &state.fhir_base())
+    let parameters = state.record.search_parameters().all();
+    let kind = Filter::read(&one.criteria, &state.fhir_base(), &parameters)
         .map(|filter| filter.kind())
         .map_err(|_| problem(SubscriptionError::NotThere))?;
     let Some(filters) = allowed(state, one, kind) else {
@@ -129,8 +132,9 @@ pub(super) async fn readable(
 /// One round of one subscription.
 async fn tell(state: &Shared, mut one: Subscription) -> Result<(), SubscriptionError> {
     let (base, topic) = (state.fhir_base(), state.topic());
-    let read = Sent::read(one.body.as_bytes(), &topic, &base).ok();
-    let filter = Filter::read(&one.criteria, &base).ok();
+    let parameters = state.record.search_parameters().all();
+    let read = Sent::read(one.body.as_bytes(), &topic, &base, &parameters).ok();
+    let filter = Filter::read(&one.criteria, &base, &parameters).ok();
     let (Some(sent), Some(filter)) = (read, filter) else {
         return failed(state, &mut one, "it cannot be read any more").await;
     };

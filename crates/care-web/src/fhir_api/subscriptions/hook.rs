@@ -180,6 +180,25 @@ impl Hooks {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_name_that_stands_for_a_private_address_is_not_called() {
+        let resolved = |name: &str| OnlyPublic.resolve(name.parse().expect("a name"));
+        assert!(
+            resolved("localhost").await.is_err(),
+            "a name of this machine"
+        );
+        // Through the client that calls: the name is looked up when it calls, and refused.
+        let client = reqwest::Client::builder()
+            .https_only(true)
+            .no_proxy()
+            .dns_resolver(std::sync::Arc::new(OnlyPublic))
+            .build()
+            .expect("a client");
+        let called = client.post("https://localhost:9/told").send().await;
+        let why = format!("{:?}", called.expect_err("not called"));
+        assert!(why.contains("not public"), "{why}");
+    }
+
     #[test]
     fn only_addresses_of_the_public_internet_are_called() {
         for (address, expected) in [

@@ -241,7 +241,7 @@ async fn keep(
         )
         .into());
     }
-    let sent = Sent::read(body, &state.topic(), &state.fhir_base())?;
+    let sent = sent_of(state, body)?;
     state.channels.hooks.may_call(&sent)?;
     let (kept, off) = (state.channels.kept.clone(), sent.off);
     let (criteria, body) = (sent.filter.clone(), sent.body.clone());
@@ -407,7 +407,7 @@ async fn events(
     };
     let first = number(&asked.since, 1)?.max(1);
     let last = number(&asked.until, one.queued)?.min(first.saturating_add(MOST_EVENTS - 1));
-    let sent = Sent::read(one.body.as_bytes(), &state.topic(), &state.fhir_base())?;
+    let sent = sent_of(&state, one.body.as_bytes())?;
     let content = match asked.content.as_deref() {
         None => sent.content,
         Some(code) => sent::Content::from_code(code).ok_or_else(|| {
@@ -426,6 +426,12 @@ async fn events(
         &found,
         content,
     )))
+}
+
+/// What was sent, read.
+fn sent_of(state: &Shared, bytes: &[u8]) -> Result<Sent, Problem> {
+    let parameters = state.record.search_parameters().all();
+    Sent::read(bytes, &state.topic(), &state.fhir_base(), &parameters)
 }
 
 /// Whether anything is told at all.

@@ -1,6 +1,9 @@
 //! A Subscription as a source sends it, read: its filter, its channel, and how much it is told.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderName, HeaderValue, StatusCode};
+use care_core::fhir::search::Parameters;
 use care_core::fhir::{Json, Limits};
 use care_record::Filter;
 use jiff::Timestamp;
@@ -84,10 +87,16 @@ fn whole(of: Option<&Json>, name: &str, value: &str) -> Option<u32> {
 }
 
 impl Sent {
-    /// Reads a resource. `topic` is ours; `base` is this server's FHIR address.
+    /// Reads a resource. `topic` is ours; `base` is this server's FHIR address; `parameters` are the
+    /// search parameters there are.
     ///
     /// Errors: 422, which says which element and how to mend it.
-    pub fn read(bytes: &[u8], topic: &str, base: &str) -> Result<Self, Problem> {
+    pub fn read(
+        bytes: &[u8],
+        topic: &str,
+        base: &str,
+        parameters: &Arc<Parameters>,
+    ) -> Result<Self, Problem> {
         let json = Json::parse(bytes, Limits::default()).map_err(|_| {
             wrong(
                 "The body is no JSON",
@@ -132,7 +141,7 @@ impl Sent {
                 format!("Send one extension {EXTENSION}filter-criteria with a valueString such as Observation?status=final."),
             )
         })?;
-        Filter::read(filter, base)
+        Filter::read(filter, base, parameters)
             .map_err(|why| wrong("The filter cannot be used", format!("{why}.")))?;
         let channel = json.get("channel");
         let content = extension(

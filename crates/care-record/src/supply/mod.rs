@@ -188,6 +188,32 @@ impl Supply {
         caller: &SupplyCaller,
         ask: &SearchAsk,
     ) -> Result<Disclosed<SearchPage>, FhirError> {
+        let (entries, page) = self.searched(caller, ask)?;
+        self.hand_over(entries, page)
+    }
+
+    /// The same in two parts: what was found leaves when its entries are durable, and no thread is held
+    /// until they are.
+    pub fn search_soon(
+        &self,
+        caller: &SupplyCaller,
+        ask: &SearchAsk,
+    ) -> Result<impl Future<Output = Result<Disclosed<SearchPage>, FhirError>> + use<>, FhirError>
+    {
+        let (entries, page) = self.searched(caller, ask)?;
+        let written = self.inner.store.submit(commit_of(entries)?);
+        Ok(async move {
+            let committed = written.await?;
+            Ok(Disclosed::after(committed.entry, page))
+        })
+    }
+
+    /// What is to be written down of a search, and what it found.
+    fn searched(
+        &self,
+        caller: &SupplyCaller,
+        ask: &SearchAsk,
+    ) -> Result<(Vec<Entry>, SearchPage), FhirError> {
         let view = caller.view()?;
         let scope = Scope::new(&*self.inner.store, &view, Reader::Source);
         let found = search(&scope, ask, self.inner.clock.now())?;
@@ -198,7 +224,7 @@ impl Supply {
             entry.detail = "none found".to_owned();
             entries.push(entry);
         }
-        self.hand_over(entries, searched_page(found))
+        Ok((entries, searched_page(found)))
     }
 
     /// One entry for each person on a page, in the order of their keys, and one for things about nobody.

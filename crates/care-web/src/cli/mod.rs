@@ -181,7 +181,7 @@ fn print(text: &str) {
 
 /// Threads that work on the record at once. A read has one for about a millisecond, and each keeps some
 /// memory of its own, so more would hold much and hasten nothing.
-const WORKERS: usize = 24;
+const WORKERS: usize = 16;
 
 /// Runs the parts that wait on sockets.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

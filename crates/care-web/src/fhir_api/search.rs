@@ -229,7 +229,10 @@ async fn run(state: Shared, who: Asker, mut request: Request) -> Result<Response
         }
         Asker::Source { caller, .. } => {
             let (supply, caller) = (state.record.supply(), caller.clone());
-            crate::blocking(move || supply.search(&caller, &wanted)).await?
+            match crate::blocking(move || supply.search_soon(&caller, &wanted)).await? {
+                Ok(written) => written.await,
+                Err(refused) => Err(refused),
+            }
         }
     };
     let mut found = found.map_err(fhir_problem)?.into_inner();

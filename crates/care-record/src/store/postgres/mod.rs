@@ -300,7 +300,7 @@ impl Store for PostgresStore {
     }
 
     fn settled(&self) -> Option<u64> {
-        self.writer.signals.settled()
+        self.writer.signals.settled.at()
     }
 
     fn parameters(&self) -> Arc<Parameters> {

@@ -26,6 +26,7 @@ use super::sql;
 use super::write::write;
 use crate::store::foresight::Foresight;
 use crate::store::prepare::Prepared;
+use crate::store::settled::Settled;
 use crate::store::{Committed, StoreError};
 
 /// Commits that share one transaction at most.
@@ -90,11 +91,7 @@ pub(super) struct Signals {
     /// Where decisions are written ahead.
     pub foresight: Foresight,
     pub index: IndexKnown,
-    /// Commits that change what is held: begun, and come to their end.
-    begun: AtomicU64,
-    ended: AtomicU64,
-    /// The moment of the newest of those; some later moment, where that is not known.
-    moment: AtomicU64,
+    pub settled: Settled,
 }
 
 impl Signals {
@@ -108,27 +105,6 @@ impl Signals {
 
     fn set(&self, state: u8) {
         self.state.store(state, Ordering::SeqCst);
-    }
-
-    /// See [`crate::store::Store::settled`].
-    pub fn settled(&self) -> Option<u64> {
-        let ended = self.ended.load(Ordering::SeqCst);
-        let moment = self.moment.load(Ordering::SeqCst);
-        (ended == self.begun.load(Ordering::SeqCst)).then_some(moment)
-    }
-
-    fn change_begins(&self) {
-        self.begun.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// A change has come to its end: at this moment, or (none) it did not take place.
-    fn change_ends(&self, moment: Option<i64>) {
-        if let Some(moment) = moment {
-            self.moment
-                .store(moment.max(0).unsigned_abs(), Ordering::SeqCst);
-        }
-        let begun = self.begun.load(Ordering::SeqCst);
-        self.ended.store(begun, Ordering::SeqCst);
     }
 }
 
@@ -150,7 +126,7 @@ impl Writer {
         let (sender, receiver) = sync_channel(4 * BATCH);
         let signals = Arc::new(Signals::default());
         let numbers = numbers(&link)?;
-        signals.change_ends(Some(numbers.entry - 1));
+        signals.settled.ends(Some(numbers.entry - 1));
         let mut room = Room {
             runtime,
             address,
@@ -378,7 +354,7 @@ impl Room {
         }
         let is_change = changes.changes_what_is_held();
         if is_change {
-            self.signals.change_begins();
+            self.signals.settled.begins();
         }
         match write(link, &changes) {
             Ok(()) => self.numbers = next,
@@ -391,12 +367,12 @@ impl Room {
                 }
             }
             Err(error) => {
-                self.signals.change_ends(None);
+                self.signals.settled.ends(None);
                 return Err((fault(&error), words(&error)));
             }
         }
         if is_change {
-            self.signals.change_ends(Some(self.numbers.entry - 1));
+            self.signals.settled.ends(Some(self.numbers.entry - 1));
         }
         if !changes.joins.is_empty() {
             let mut joins = self.joins.write().unwrap_or_else(PoisonError::into_inner);
@@ -456,7 +432,7 @@ impl Room {
                 self.numbers = numbers;
                 // Another may have written meanwhile, or begun the index anew.
                 self.signals.index.may_change();
-                self.signals.change_ends(Some(numbers.entry - 1));
+                self.signals.settled.ends(Some(numbers.entry - 1));
                 *self.joins.write().unwrap_or_else(PoisonError::into_inner) = joins;
                 self.link = Some(link);
             }

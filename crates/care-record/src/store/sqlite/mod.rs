@@ -290,6 +290,10 @@ impl Store for SqliteStore {
         self.on_records(|c| find::find(c, view, kind, wanted, (order, after), limit))
     }
 
+    fn settled(&self) -> Option<u64> {
+        self.writer.signals.settled.at()
+    }
+
     fn tally(
         &self,
         view: &View,

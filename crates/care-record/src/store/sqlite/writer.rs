@@ -21,6 +21,7 @@ use super::readers::Readers;
 use super::reserve::Reserve;
 use crate::store::foresight::Foresight;
 use crate::store::pending::{Pending, Reply, pending};
+use crate::store::settled::Settled;
 use crate::store::{Committed, StoreError};
 
 /// Commits that share one fsync at most.
@@ -58,6 +59,7 @@ pub(super) struct Signals {
     pub on_reserve: AtomicBool,
     /// Where decisions are written ahead.
     pub foresight: Foresight,
+    pub settled: Settled,
     /// A test makes the next commit fail as a failed fsync would.
     #[cfg(test)]
     pub fail_next_sync: AtomicBool,
@@ -100,6 +102,7 @@ impl Writer {
         let (sender, receiver) = sync_channel(4 * BATCH);
         let signals = Arc::new(Signals::default());
         let (next_entry, next_spot) = numbers(&connection).map_err(super::fault::reading)?;
+        signals.settled.ends(Some(next_entry - 1));
         let mut room = Room {
             path,
             connection,
@@ -142,11 +145,16 @@ impl Writer {
         work: impl FnOnce(&mut Connection) -> Answer<T> + Send + 'static,
     ) -> Answer<T> {
         let (reply, answer) = sync_channel(1);
-        let records = self.records.clone();
+        let (records, signals) = (self.records.clone(), self.signals.clone());
         let task = Box::new(move |connection: &mut Connection| {
             records.let_go();
+            signals.settled.begins();
             let done = work(connection);
             records.changed();
+            // Where the newest moment cannot be read, the next commit says it.
+            if let Ok((next_entry, _)) = numbers(connection) {
+                signals.settled.ends(Some(next_entry - 1));
+            }
             // Nobody waiting any more is no error.
             let _ = reply.send(done);
         });
@@ -285,13 +293,20 @@ impl Room {
             return Ok(());
         }
         let before = self.progress.clone();
+        let changes = batch.iter().any(|job| !job.prepared.only_audit);
+        if changes {
+            self.signals.settled.begins();
+        }
         match self.transaction(batch) {
             Ok(answers) => {
                 if !self.signals.full() {
                     self.signals.set(WORKING);
                 }
-                if batch.iter().any(|job| !job.prepared.only_audit) {
+                if changes {
                     self.records.changed();
+                    self.signals
+                        .settled
+                        .ends(Some(self.progress.next_entry - 1));
                 }
                 for (job, answer) in batch.iter().zip(answers) {
                     self.signals.foresight.settle(&job.prepared, &answer);

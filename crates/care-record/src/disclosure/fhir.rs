@@ -314,7 +314,12 @@ impl Disclosure {
     /// The person as one Patient. It is put together on the way out, so its version is a digest of what
     /// it says.
     pub(super) fn patient_resource(&self, gathered: &Gathered) -> FhirResource {
-        let body = patient::resource(gathered.person, &gathered.known).to_string();
+        let mut known = gathered.known.clone();
+        let view = gathered.decision.view();
+        if !view.is_some_and(|view| view.categories().contains(Category::Location)) {
+            redact::demographics(&mut known);
+        }
+        let body = patient::resource(gathered.person, &known).to_string();
         let digest = Sha256::digest(body.as_bytes());
         FhirResource {
             resource_type: ResourceType::PATIENT,

@@ -354,13 +354,14 @@ pub fn restore_dump(
     fs::metadata(&dump).map_err(file(&dump))?;
     fs::create_dir_all(directory).map_err(file(directory))?;
     let _lock = record::lock(directory)?;
+    // Keys first: where another record's stand in their place, the database is left alone.
+    ledger::copy_keys(backup_directory, directory).map_err(file(directory))?;
+    crate::release::copy_secret(backup_directory, directory).map_err(file(directory))?;
     let mut restore = Command::new("pg_restore");
     restore
         .args(["--single-transaction", "--exit-on-error", "--no-owner"])
         .arg(&dump);
-    servers_program(restore, "pg_restore", address, password)?;
-    ledger::copy_keys(backup_directory, directory).map_err(file(directory))?;
-    crate::release::copy_secret(backup_directory, directory).map_err(file(directory))
+    servers_program(restore, "pg_restore", address, password)
 }
 
 /// Runs one of PostgreSQL's own programs. What it says may hold values, so only its first words are told.
@@ -387,6 +388,12 @@ fn servers_program(
     let said = String::from_utf8_lossy(&done.stderr);
     let said = said.lines().next().unwrap_or_default();
     Err(failed(said.chars().take(200).collect()))
+}
+
+/// Copies a record to an empty directory beside the service that runs on it, as of one moment, and checks the
+/// copy. Another process's log cannot be written to, so it does not name this copy.
+pub fn backup_beside(directory: &Path, to: &Path) -> Result<VerifyReport, UpkeepError> {
+    backup(directory, to)
 }
 
 /// Puts a backup, once it passed its checks, into an empty data directory.

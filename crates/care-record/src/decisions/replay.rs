@@ -430,27 +430,28 @@ fn relabelled(
         && held.sensitivity == sensitivity
         && header.withdrawn == label.withdrawn
         && header.deleted == label.deleted;
-    Ok((!same).then(|| {
-        Change::Item(PutItem {
-            person: owner,
-            resource_type: kind,
-            item: ItemId(label.item),
-            category,
-            sensitivity,
-            source,
-            gp_sourced: label.gp_sourced,
-            code_key: header.code_key,
-            current: header.current && !label.withdrawn && !label.deleted,
-            withdrawn: label.withdrawn,
-            deleted: label.deleted,
-            clinical_at: header.clinical_at,
-            event_at: now,
-            order: PutOrder::AsHeld,
-            expect: Expect::Any,
-            received_at: now,
-            body: held.body,
-        })
-    }))
+    if same {
+        return Ok(None);
+    }
+    Ok(Some(Change::Item(PutItem {
+        person: owner,
+        resource_type: kind,
+        item: ItemId(label.item),
+        category,
+        sensitivity,
+        source,
+        gp_sourced: label.gp_sourced,
+        code_key: header.code_key,
+        current: header.current && !label.withdrawn && !label.deleted,
+        withdrawn: label.withdrawn,
+        deleted: label.deleted,
+        clinical_at: header.clinical_at,
+        event_at: now,
+        order: PutOrder::AsHeld,
+        expect: Expect::Any,
+        received_at: now,
+        body: held.body,
+    })))
 }
 
 fn code(source: &str) -> Result<SourceCode, OpenError> {

@@ -131,8 +131,12 @@ impl Place {
 
     /// Puts the backup where nothing is left of the record.
     fn restore(&self) {
-        fs::remove_dir_all(self.at("record")).expect("destroyed");
         let (copy, again) = (self.at("copy"), self.at("again"));
+        match self.cluster {
+            None => fs::remove_dir_all(self.at("record")).expect("destroyed"),
+            // The database is lost, and the directory with the keys is not.
+            Some(_) => fs::rename(self.at("record"), &again).expect("moved"),
+        }
         match self.address(true) {
             None => drop(operations::restore(&copy, &again).expect("restored")),
             Some(address) => {

@@ -75,11 +75,16 @@ fn publish(directory: &Path, secret: &ReleaseSecret) -> io::Result<()> {
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     match fs::read_to_string(from.join(FILE)) {
         Ok(text) => {
+            let path = to.join(FILE);
+            // The data directory of a database that was lost has its secret still.
+            if fs::read_to_string(&path).is_ok_and(|held| held == text) {
+                return Ok(());
+            }
             let mut options = File::options();
             options.write(true).create_new(true);
             #[cfg(unix)]
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file = options.open(to.join(FILE))?;
+            let mut file = options.open(path)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()
         }

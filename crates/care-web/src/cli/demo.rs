@@ -111,7 +111,7 @@ async fn start(args: DemoArgs, config: Config, opt_out_port: u16) -> anyhow::Res
     let state = app::open(config, Some(identity))?;
     let sockets = Sockets::bind(&state).await?;
     demo_config::fill_directory(&state.record)?;
-    demo_config::note_ports(&args.data, args.port, args.mllp_port, opt_out_port)?;
+    demo_config::note_ports(&args.data, &state.config, args.mllp_port, opt_out_port)?;
     let opt_out = start_opt_out_service(&args, opt_out_port, stop.clone()).await?;
     let server = tokio::spawn(serve::run(state.clone(), sockets, stop.clone()));
     let mut told = stop.clone();

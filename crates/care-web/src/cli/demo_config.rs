@@ -27,6 +27,9 @@ struct Ports {
     mllp_port: u16,
     #[serde(default)]
     opt_out_port: Option<u16>,
+    /// The database that holds the record, where it is not a file.
+    #[serde(default)]
+    postgres: Option<String>,
 }
 
 /// The mailboxes of the demonstration: Connect Care's, and the opt-out service's.
@@ -54,14 +57,20 @@ const SAMPLE_FACILITIES: [&str; 12] = [
 const PORTS_FILE: &str = "demo.json";
 
 /// Notes where the demonstration runs.
-pub fn note_ports(data: &Path, port: u16, mllp_port: u16, opt_out_port: u16) -> anyhow::Result<()> {
+pub fn note_ports(
+    data: &Path,
+    config: &Config,
+    mllp_port: u16,
+    opt_out_port: u16,
+) -> anyhow::Result<()> {
     let path = data.join(PORTS_FILE);
     std::fs::write(
         &path,
         serde_json::to_vec(&Ports {
-            port,
+            port: config.server.listen.port(),
             mllp_port,
             opt_out_port: Some(opt_out_port),
+            postgres: config.record.postgres.clone(),
         })?,
     )
     .with_context(|| format!("{} cannot be written; check the directory", path.display()))
@@ -76,8 +85,10 @@ pub fn existing(data: &Path, port: u16, mllp_port: u16) -> anyhow::Result<Config
         port,
         mllp_port,
         opt_out_port: None,
+        postgres: None,
     });
     let mut config = of(data, ports.port, ports.mllp_port)?;
+    config.record.postgres = ports.postgres;
     if let Some(port) = ports.opt_out_port {
         with_opt_out_service(&mut config, data, port);
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use care_record::{KeptAgain, LaterDecisions, Record, operations};
+use care_record::{KeptAgain, LaterDecisions, OpenError, Record, operations};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -208,7 +208,14 @@ fn backup(args: &CopyArgs) -> anyhow::Result<ExitCode> {
         operations::dump(address, password.as_deref(), data, to)?;
         return done_by_server(&args.plain, "The backup was made");
     }
-    let record = app::open_record(&config)?;
+    let record = match app::open_record(&config) {
+        Err(error) if matches!(error.downcast_ref(), Some(OpenError::InUse(_))) => {
+            let report = operations::backup_beside(&config.record.data, &args.directory)?;
+            let done = "The backup was made beside the running service, whose log does not name it";
+            return copied(&args.plain, &report, done);
+        }
+        opened => opened?,
+    };
     let report = record.operations().backup(&args.directory, "operator");
     record.close();
     copied(&args.plain, &report?, "The backup was made")

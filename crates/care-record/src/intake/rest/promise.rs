@@ -29,6 +29,10 @@ pub(super) fn looks_outside() -> bool {
     setting("R24_NEGATIVE_CONTROL").is_some()
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test that a script starts with its settings"
+)]
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

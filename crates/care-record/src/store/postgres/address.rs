@@ -206,7 +206,7 @@ mod tests {
             ),
         ];
         for (text, rest, mode, roots) in table {
-            let options = Options::of(text).ok().expect(text);
+            let options = Options::of(text).unwrap_or_else(|_| panic!("{text}"));
             assert_eq!(options.rest, rest);
             assert_eq!(
                 (options.mode.as_deref(), options.roots.as_deref()),

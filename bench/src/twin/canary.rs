@@ -172,7 +172,7 @@ fn plain(text: &str) -> String {
     out
 }
 
-const PREFIXES: [&str; 10] = ["", "", "eq", "ne", "gt", "ge", "lt", "le", "sa", "ap"];
+const PREFIXES: [&str; 11] = ["", "", "eq", "ne", "gt", "ge", "lt", "le", "sa", "eb", "ap"];
 
 fn date(at: i64, dice: &mut Dice) -> Option<String> {
     let text = Timestamp::from_microsecond(at).ok()?.to_string();

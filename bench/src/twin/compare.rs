@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use care_core::fhir::Json;
 use jiff::Timestamp;
 
 use super::grammar::Request;
@@ -91,6 +92,138 @@ impl Worlds {
             next,
             took: (took_with, took_without),
         }
+    }
+
+    /// The same worlds, asked with other tokens.
+    pub fn as_others(&self, (with, without): (String, String)) -> Self {
+        let side = |side: &Side, token| Side {
+            base: side.base.clone(),
+            token,
+        };
+        Self {
+            http: self.http.clone(),
+            with: side(&self.with, with),
+            without: side(&self.without, without),
+            parted_at: self.parted_at,
+            written: AtomicU64::new(0),
+        }
+    }
+
+    /// Writes another body in each world; gives both statuses.
+    pub async fn put_apart(&self, address: String, (here, there): (Json, Json)) -> (u16, u16) {
+        let put = |body: Json| {
+            let mut request = Request::get("move", "");
+            request.method = "PUT";
+            request
+                .headers
+                .push(("content-type", "application/fhir+json".into()));
+            request.body = Some(body.to_string());
+            request
+        };
+        let at = |side: &Side| format!("{}/fhir/R4/{address}", side.base);
+        let name = format!("twin-move-{address}");
+        let (here, there) = (put(here), put(there));
+        let (with, without) = tokio::join!(
+            self.one(&self.with, &here, at(&self.with), Some(&name)),
+            self.one(&self.without, &there, at(&self.without), Some(&name))
+        );
+        (with.0.status, without.0.status)
+    }
+
+    /// Makes a subscription in each world; gives their ids.
+    pub async fn subscribe(
+        &self,
+        subscription: &serde_json::Value,
+    ) -> (Option<String>, Option<String>) {
+        let mut request = Request::get("subscribe", "Subscription");
+        request.method = "POST";
+        request
+            .headers
+            .push(("content-type", "application/fhir+json".into()));
+        let made = async |side: &Side| {
+            let mut request = request.clone();
+            let base = format!("{}/fhir/R4", side.base);
+            request.body = Some(subscription.to_string().replace("BASE", &base));
+            let address = format!("{}/fhir/R4/Subscription", side.base);
+            let (answer, _) = self.one(side, &request, address, Some("twin-told")).await;
+            let made: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+            let id = made["id"].as_str().map(str::to_owned);
+            if id.is_none() {
+                println!("no subscription: {} {}", answer.status, answer.body);
+            }
+            id
+        };
+        tokio::join!(made(&self.with), made(&self.without))
+    }
+
+    /// Asks about a thing that is called otherwise in each world, `ID` in the path.
+    pub async fn ask_of(&self, request: &Request, (with, without): (&str, &str)) -> Both {
+        let at = |side: &Side, id: &str| {
+            format!("{}/fhir/R4/{}", side.base, request.path.replace("ID", id))
+        };
+        let mut both = self
+            .both(request, at(&self.with, with), at(&self.without, without))
+            .await;
+        both.with.body = both.with.body.replace(with, "ID");
+        both.without.body = both.without.body.replace(without, "ID");
+        both
+    }
+
+    /// A bulk export in both worlds: the kick-off, and where both are taken, what is made in the end, with
+    /// its files as one text.
+    pub async fn export(&self, request: &Request) -> Both {
+        let address = |side: &Side| format!("{}/fhir/R4/{}", side.base, request.url());
+        let begun = Instant::now();
+        let (with, without) = tokio::join!(
+            self.exported(&self.with, request, address(&self.with)),
+            self.exported(&self.without, request, address(&self.without))
+        );
+        let took = begun.elapsed();
+        Both {
+            with: self.normal(with, &self.with),
+            without: self.normal(without, &self.without),
+            next: None,
+            took: (took, took),
+        }
+    }
+
+    async fn exported(&self, side: &Side, request: &Request, address: String) -> Answer {
+        let (mut begun, _) = self.one(side, request, address, None).await;
+        let place = begun.headers.remove("content-location");
+        let Some(place) = place.filter(|_| begun.status == 202) else {
+            return begun;
+        };
+        let watch = Request::get("$export", "");
+        for _ in 0..1200 {
+            let (mut made, _) = self.one(side, &watch, place.clone(), None).await;
+            if made.status == 202 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+            // How far it was, and until when it is kept, are about the moment.
+            made.headers.remove("expires");
+            let Ok(mut manifest) = serde_json::from_str::<serde_json::Value>(&made.body) else {
+                return made;
+            };
+            let mut files = String::new();
+            for list in ["output", "deleted", "error"] {
+                let outputs = manifest[list].as_array_mut();
+                for output in outputs.into_iter().flatten() {
+                    let address = output["url"].take();
+                    let address = address.as_str().unwrap_or_default().to_owned();
+                    let (file, _) = self.one(side, &watch, address, None).await;
+                    files.push_str(&format!("\n{list} {} {}\n", output["type"], file.status));
+                    files.push_str(&file.body);
+                }
+            }
+            made.body = format!("{manifest}{files}");
+            // The next may begin.
+            let mut end = Request::get("$export", "");
+            end.method = "DELETE";
+            self.one(side, &end, place, None).await;
+            return made;
+        }
+        panic!("an export did not end in a minute");
     }
 
     async fn one(

@@ -1,7 +1,7 @@
 //! Random requests over every feature of search, and what stands beside it.
 
-use care_core::fhir::ResourceType;
 use care_core::fhir::search::{COMPARTMENTS, ParameterKind, Parameters, SearchParameter};
+use care_core::fhir::{Json, ResourceType};
 
 use super::canary::{Pool, Sample};
 use super::dice::Dice;
@@ -56,6 +56,8 @@ pub struct Grammar<'p> {
     pub people: Option<&'p [String]>,
     /// Types whose answers are about the asking itself.
     pub without: &'p [&'p str],
+    /// `$match` may be asked.
+    pub may_match: bool,
 }
 
 impl Grammar<'_> {
@@ -73,9 +75,10 @@ impl Grammar<'_> {
             81..=83 => self.newest(dice),
             84..=85 => self.small_operation(dice),
             86 => self.summary(dice),
-            87..=88 => self.matching(dice),
+            87..=88 if self.may_match => self.matching(dice),
             89 => self.compared(dice),
-            90..=94 => self.batch(dice),
+            90..=93 => self.batch(dice),
+            94..=95 => self.rows(dice),
             _ => self.of_type(dice),
         };
         if request.method != "POST" || request.is_form {
@@ -211,7 +214,28 @@ impl Grammar<'_> {
 
     /// One to three criteria.
     fn criteria(&self, kind: ResourceType, request: &mut Request, dice: &mut Dice) {
-        let most = 1 + dice.below(3);
+        // By itself as often as with others, so that it finds something.
+        let alone = dice.chance(50);
+        if dice.chance(4)
+            && let Some(list) = self.pool.of(ResourceType::LIST, dice)
+        {
+            request.parameters.push(("_list".into(), list.id.clone()));
+            if alone {
+                return;
+            }
+        }
+        if dice.chance(4) {
+            let name = *dice.pick(&["_text", "_content"]);
+            self.put_one(kind, name, request, dice);
+            if alone {
+                return;
+            }
+        }
+        let most = match dice.below(10) {
+            0..=5 => 1,
+            6..=7 => 2,
+            _ => 3,
+        };
         for _ in 0..most {
             match dice.below(10) {
                 0..=4 => self.plain(kind, request, dice),
@@ -466,20 +490,28 @@ impl Grammar<'_> {
         let mut put = |name: &str, value: &str| {
             request.parameters.push((name.into(), value.into()));
         };
-        match dice.below(16) {
+        match dice.below(12) {
             0 => put(
                 "_summary",
                 *dice.pick(&["true", "text", "data", "count", "false"]),
             ),
             1 => put(
                 "_elements",
-                *dice.pick(&["id", "status,code", "subject", "name,birthDate"]),
+                *dice.pick(&[
+                    "id",
+                    "status,code",
+                    "subject",
+                    "name,birthDate",
+                    "address,telecom",
+                    "text,contained",
+                    "location,hospitalization,participant",
+                ]),
             ),
             2 => put(
                 "_format",
                 *dice.pick(&["xml", "json", "application/fhir+xml"]),
             ),
-            3 => put("_pretty", "true"),
+            3 if dice.chance(50) => put("_pretty", "true"),
             _ => {}
         }
         let header = match dice.below(24) {
@@ -527,11 +559,17 @@ impl Grammar<'_> {
             let count = *dice.pick(&["1", "3", "20", "100"]);
             request.parameters.push(("_count".into(), count.into()));
         }
-        if dice.chance(25) {
+        if dice.chance(45) {
             let name = *dice.pick(&["_since", "_at"]);
             let sample = self.one_of(dice);
             let at = sample.body.text_at(&["meta", "lastUpdated"]);
-            let at = at.unwrap_or("2026-01-01T00:00:00Z").to_owned();
+            let at = at.unwrap_or("2026-01-01T00:00:00Z");
+            let cut = match dice.below(4) {
+                0 => at.get(..10),
+                1 => at.get(..7),
+                _ => None,
+            };
+            let at = cut.unwrap_or(at).to_owned();
             request.parameters.push((name.into(), at));
         }
         request
@@ -627,6 +665,105 @@ impl Grammar<'_> {
         let other = self.one_of(dice).address();
         request.parameters.push(("from".into(), address));
         request.parameters.push(("to".into(), other));
+        request
+    }
+
+    /// Rows of a view made up for a type, with columns and a condition out of what somebody's thing says.
+    fn rows(&self, dice: &mut Dice) -> Request {
+        let mut request = Request::get("$run", "ViewDefinition/$run");
+        request.method = "POST";
+        let sample = self.one_of(dice);
+        let members: Vec<&str> = match &sample.body {
+            Json::Object(members) => members.iter().map(|(name, _)| &**name).collect(),
+            _ => vec!["id"],
+        };
+        let column = |name: &str, path: &str| format!(r#"{{"name":"{name}","path":"{path}"}}"#);
+        let mut columns = vec![
+            column("id", "getResourceKey()"),
+            column("profile", "meta.profile.first()"),
+        ];
+        for number in 0..=dice.below(3) {
+            let path = match dice.below(4) {
+                0 => format!("{}.count()", dice.pick(&members)),
+                1 => "code.coding.code.first()".to_owned(),
+                2 => "subject.reference".to_owned(),
+                _ => format!("{}.exists()", dice.pick(&members)),
+            };
+            columns.push(column(&format!("c{number}"), &path));
+        }
+        let condition = match dice.below(4) {
+            0 => format!(
+                r#","where":[{{"path":"{}.exists()"}}]"#,
+                dice.pick(&members)
+            ),
+            1 => format!(r#","where":[{{"path":"id = '{}'"}}]"#, sample.id),
+            _ => String::new(),
+        };
+        let view = format!(
+            r#"{{"resourceType":"ViewDefinition","name":"twin","status":"active","resource":"{}"{condition},"select":[{{"column":[{}]}}]}}"#,
+            sample.kind,
+            columns.join(",")
+        );
+        let mut parameters = vec![format!(r#"{{"name":"viewResource","resource":{view}}}"#)];
+        let form = *dice.pick(&["ndjson", "csv", "json"]);
+        parameters.push(format!(r#"{{"name":"_format","valueCode":"{form}"}}"#));
+        if self.people.is_some() || dice.chance(40) {
+            let person = self.person(dice);
+            parameters.push(format!(
+                r#"{{"name":"patient","valueReference":{{"reference":"Patient/{person}"}}}}"#
+            ));
+        }
+        if dice.chance(20) {
+            let limit = *dice.pick(&["0", "1", "7"]);
+            parameters.push(format!(r#"{{"name":"_limit","valueInteger":{limit}}}"#));
+        }
+        request
+            .headers
+            .push(("content-type", "application/fhir+json".into()));
+        request.body = Some(format!(
+            r#"{{"resourceType":"Parameters","parameter":[{}]}}"#,
+            parameters.join(",")
+        ));
+        request
+    }
+
+    /// A bulk export.
+    pub fn export(&self, dice: &mut Dice) -> Request {
+        let group = ResourceType::from_name("Group").and_then(|kind| self.pool.of(kind, dice));
+        let path = match (dice.below(5), group) {
+            (0, Some(group)) => format!("Group/{}/$export", group.id),
+            (1 | 2, _) => "Patient/$export".to_owned(),
+            _ => "$export".to_owned(),
+        };
+        let mut request = Request::get("$export", path);
+        request.headers.push(("prefer", "respond-async".into()));
+        let mut put = |name: &str, value: String| request.parameters.push((name.into(), value));
+        let kind = self.kind(dice);
+        if dice.chance(60) {
+            put("_type", format!("{kind},{}", self.kind(dice)));
+        }
+        if dice.chance(30) {
+            let at = self.one_of(dice).body.text_at(&["meta", "lastUpdated"]);
+            put("_since", at.unwrap_or("2026-01-01T00:00:00Z").to_owned());
+        }
+        if dice.chance(25) {
+            put("_elements", "id,status,code,subject".to_owned());
+        }
+        if dice.chance(40) {
+            let name = self.known_name(kind, dice);
+            if let Some((name, value)) = self.one(kind, &name, dice) {
+                let criterion = form_urlencoded::Serializer::new(String::new())
+                    .append_pair(&name, &value)
+                    .finish();
+                put("_typeFilter", format!("{kind}?{criterion}"));
+            }
+        }
+        if request.path.starts_with("Patient") && dice.chance(50) {
+            let person = self.person(dice);
+            request
+                .parameters
+                .push(("patient".into(), format!("Patient/{person}")));
+        }
         request
     }
 

@@ -8,6 +8,7 @@ mod bad_input;
 mod canary;
 mod cluster;
 mod compare;
+mod coverage;
 mod dice;
 mod grammar;
 mod rows;
@@ -23,13 +24,14 @@ use std::time::{Duration, Instant};
 
 use care_core::access::{self, Supplier, View};
 use care_core::fhir::{Json, Limits, ResourceType};
-use care_core::vocabulary::{ItemId, PersonId, SensitivitySet, SourceCode};
+use care_core::vocabulary::{Category, ItemId, PersonId, SensitivitySet, SourceCode};
 use care_synthetic::{InventedUser, cast, users};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use canary::{Pool, Sample};
 use compare::{Both, Side, Worlds};
+use coverage::Coverage;
 use dice::Dice;
 use grammar::{Grammar, Request};
 use rows::{Engine, Row};
@@ -223,11 +225,19 @@ async fn judge(plan: Plan) -> usize {
             who: *who,
             known: &known,
             hidden: &hidden,
+            without_places: views.without_places(),
             seed: plan.seed.wrapping_add(place as u64),
         };
         case.run(&ground, &world, share, &mut tally).await;
     }
     tally.print();
+    let with_sources = plan.askers.iter().any(|who| matches!(who, Who::Source(..)));
+    let missing = tally.coverage.print(with_sources);
+    if missing.is_empty() {
+        println!("every feature was asked for");
+    } else {
+        println!("never asked for: {}", missing.join(", "));
+    }
     tally.differences.len()
 }
 
@@ -274,7 +284,7 @@ mod tests {
         check(
             Engine::Sqlite,
             1_200,
-            &["feed-council", "district-nurse", "pharmacist"],
+            &["feed-council", "district-nurse", "student-nurse"],
         );
     }
 
@@ -537,10 +547,16 @@ struct Views {
 impl Views {
     fn of(world: &World, known: &Known, who: Who) -> Self {
         let mut views = HashMap::new();
+        let restricted: HashSet<PersonId> = world
+            .query("SELECT person FROM person_flag WHERE flag = 'restricted'")
+            .iter()
+            .map(|row| PersonId(row[0].parse().expect("a person")))
+            .collect();
         if let Who::Person(user) = who {
             for (number, person) in &known.people {
                 if known.open[user.id].contains(person) {
-                    views.insert(*person, view(user, number));
+                    let is_restricted = restricted.contains(person);
+                    views.insert(*person, view(user, number, is_restricted));
                 }
             }
         }
@@ -555,6 +571,14 @@ impl Views {
             })
             .collect();
         Self { who, views, joined }
+    }
+
+    /// Whose record is read without what says where they are.
+    fn without_places(&self) -> HashSet<String> {
+        let all = self.views.iter();
+        all.filter(|(_, view)| !view.categories().contains(Category::Location))
+            .map(|(person, _)| person.to_string())
+            .collect()
     }
 
     fn of_row(&self, row: &Row) -> Option<View> {
@@ -583,7 +607,7 @@ impl Views {
 }
 
 /// The view of the rules for a user whose relationship and permission are beyond doubt.
-fn view(user: &InventedUser, number: &str) -> View {
+fn view(user: &InventedUser, number: &str, is_restricted: bool) -> View {
     let organisation = care_synthetic::organisation(user.organisation).expect("an organisation");
     let purpose = match user.role {
         "patient" => "self_view",
@@ -606,11 +630,17 @@ fn view(user: &InventedUser, number: &str) -> View {
     } else {
         &[]
     };
+    // A ground is given where a reason is needed; the place is held back all the same.
+    let flags: &[&str] = if is_restricted {
+        &["pds_restricted"]
+    } else {
+        &[]
+    };
     let facts = json!({
         "user": {"role": user.role, "org": format!("{}-{}", organisation.kind, organisation.ods.to_lowercase()),
                  "authenticated": true, "org_participating": true, "is_the_patient": user.role == "patient",
                  "can_break_seal": user.can_break_seal, "request_origin": "local"},
-        "patient": {"age": age, "deceased": false, "flags": []},
+        "patient": {"age": age, "deceased": false, "flags": flags},
         "relationship": {"type": relationship, "verified": true},
         "purpose": purpose, "permission": "given", "emergency": false,
         "choice": {"connect_care": "none", "status": "decided", "withheld_sources": withheld, "gp_dissent": number == DISSENTS},
@@ -634,6 +664,8 @@ struct Case<'c> {
     who: Who,
     known: &'c Known,
     hidden: &'c [&'c Row],
+    /// People whose address must not be told to the asker.
+    without_places: HashSet<String>,
     seed: u64,
 }
 
@@ -647,11 +679,14 @@ struct Tally {
     with_something: usize,
     differences: Vec<String>,
     took: BTreeMap<&'static str, Vec<(Duration, Duration)>>,
+    coverage: Coverage,
     lasted: Duration,
 }
 
 /// A writing share of a source's requests: one in so many.
 const WRITES: usize = 20;
+/// An exporting one: one in so many. Each is a dozen requests.
+const EXPORTS: usize = 400;
 const MOST_TOLD: usize = 12;
 
 impl Case<'_> {
@@ -686,11 +721,18 @@ impl Case<'_> {
         let begun = Instant::now();
         let is_source = matches!(self.who, Who::Source(..));
         let writes = if is_source { requests / WRITES } else { 0 };
-        let before = (requests - writes) * 3 / 4;
+        let exports = if is_source { 4 + requests / EXPORTS } else { 0 };
+        let reads = requests.saturating_sub(writes + exports);
+        let before = reads * 3 / 4;
+        self.move_houses(&worlds, (&first, &second)).await;
         self.reads(&worlds, &pools, 0..before, tally).await;
+        self.exports(&worlds, &pools, 0..exports / 2, tally).await;
+        let told = self.subscribed(&worlds, is_source).await;
         self.writes(&worlds, &pools, writes, tally).await;
-        self.reads(&worlds, &pools, before..requests - writes, tally)
+        self.told(&worlds, told, tally).await;
+        self.exports(&worlds, &pools, exports / 2..exports, tally)
             .await;
+        self.reads(&worlds, &pools, before..reads, tally).await;
         tally.lasted += begun.elapsed();
         first.stop();
         second.stop();
@@ -700,15 +742,6 @@ impl Case<'_> {
 
     /// What to draw from: for a source everything, for a person's token one person's things.
     fn pools(&self) -> BTreeMap<String, Pool<'_>> {
-        let named = |row: &&Row| {
-            let item = ItemId(row.item as u64);
-            let kind = ResourceType::from_number(row.kind).expect("a type");
-            if row.person < 0 {
-                format!("{kind}/{item}")
-            } else {
-                format!("{kind}/{}-{item}", PersonId(row.person as u64))
-            }
-        };
         match self.who {
             Who::Source(_, ods) => {
                 let all = self
@@ -767,6 +800,8 @@ impl Case<'_> {
             people: matches!(self.who, Who::Person(_)).then_some(own.as_slice()),
             // Its entries are about the asking itself.
             without: &["AuditEvent"],
+            // Who looks for somebody is told where they live, to know them by; unless it is restricted.
+            may_match: self.without_places.is_empty(),
         };
         grammar.request(&mut dice)
     }
@@ -798,7 +833,7 @@ impl Case<'_> {
                     page += 1;
                     both = worlds.follow(&request, &to).await;
                     let mut tally = shared.lock().expect("a tally");
-                    tally.note(&request, &both);
+                    tally.note_page(&request, &both);
                     if both.differ() {
                         let said = self.said(&request, number, &both);
                         tally.differences.push(format!("page {}: {said}", page + 1));
@@ -851,6 +886,130 @@ impl Case<'_> {
         )
     }
 
+    /// Bulk exports, one after the other: a client has one at a time.
+    async fn exports(
+        &self,
+        worlds: &Worlds,
+        pools: &BTreeMap<String, Pool<'_>>,
+        numbers: std::ops::Range<usize>,
+        tally: &mut Tally,
+    ) {
+        let Some(pool) = pools.values().next() else {
+            return;
+        };
+        for number in numbers {
+            let mut dice = Dice::of(self.seed.rotate_left(17), number as u64);
+            let grammar = Grammar {
+                pool,
+                people: None,
+                without: &["AuditEvent"],
+                may_match: true,
+            };
+            let request = grammar.export(&mut dice);
+            let both = worlds.export(&request).await;
+            tally.note(&request, &both);
+            if both.differ() {
+                tally.differences.push(self.said(&request, number, &both));
+            }
+        }
+    }
+
+    /// In the world without, everybody whose address must not be told lives somewhere else. What says where
+    /// they are is written again in both worlds, so that both have as many versions.
+    async fn move_houses(&self, worlds: &Worlds, servers: (&Server, &Server)) {
+        const TYPES: [&str; 4] = ["Patient", "RelatedPerson", "Encounter", "Appointment"];
+        let mut moved = BTreeMap::new();
+        let hidden: HashSet<String> = self.hidden.iter().map(named).collect();
+        for (feed, ods) in FEEDS {
+            let theirs: Vec<&Sample> = self
+                .known
+                .samples
+                .iter()
+                .filter(|one| one.source.as_str() == ods && TYPES.contains(&one.kind.name()))
+                .filter(|one| {
+                    one.person()
+                        .is_some_and(|person| self.without_places.contains(person))
+                })
+                .filter(|one| self.is_whole(one, &hidden))
+                .collect();
+            if theirs.is_empty() {
+                continue;
+            }
+            let as_feed = worlds.as_others((
+                servers.0.token(&["--as", feed]),
+                servers.1.token(&["--as", feed]),
+            ));
+            for sample in theirs {
+                let statuses = as_feed.put_apart(sample.address(), elsewhere(sample)).await;
+                *moved.entry((sample.kind.name(), statuses)).or_insert(0) += 1;
+            }
+        }
+        if !moved.is_empty() {
+            println!("said to be elsewhere: {moved:?}");
+        }
+    }
+
+    /// Whether it is there in both worlds, with all that it points at.
+    fn is_whole(&self, sample: &Sample, hidden: &HashSet<String>) -> bool {
+        if sample.kind == ResourceType::PATIENT {
+            let theirs = |row: &&&Row| {
+                row.source == sample.source
+                    && row.kind == sample.kind.number()
+                    && row.person >= 0
+                    && sample.person() == Some(&PersonId(row.person as u64).to_string())
+            };
+            return !self.hidden.iter().any(|row| theirs(&row));
+        }
+        let text = sample.body.to_string();
+        let mut words = text.split('"');
+        !hidden.contains(&sample.address()) && !words.any(|word| hidden.contains(word))
+    }
+
+    /// Subscribes a source to a type that others send too. Gives the subscription's id in each world.
+    async fn subscribed(&self, worlds: &Worlds, is_source: bool) -> Option<(String, String)> {
+        if !is_source {
+            return None;
+        }
+        const BACKPORT: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition";
+        let criteria = json!([{ "url": format!("{BACKPORT}/backport-filter-criteria"), "valueString": "Condition?" }]);
+        let content = json!([{ "url": format!("{BACKPORT}/backport-payload-content"), "valueCode": "full-resource" }]);
+        let subscription = json!({
+            "resourceType": "Subscription", "status": "requested", "reason": "twin worlds",
+            "criteria": "BASE/SubscriptionTopic/changed",
+            "_criteria": { "extension": criteria },
+            "channel": { "type": "websocket", "payload": "application/fhir+json",
+                         "_payload": { "extension": content } },
+        });
+        let (with, without) = worlds.subscribe(&subscription).await;
+        with.zip(without)
+    }
+
+    /// What a subscription was told of the writes.
+    async fn told(&self, worlds: &Worlds, told: Option<(String, String)>, tally: &mut Tally) {
+        let Some((with, without)) = told else { return };
+        // What was changed is looked for by a thread of its own.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        for (template, operation) in [
+            ("Subscription $status", "$status"),
+            (
+                "Subscription $events",
+                "$events?eventsSinceNumber=1&content=full-resource",
+            ),
+        ] {
+            let request = Request::get(template, format!("Subscription/ID/{operation}"));
+            let both = worlds.ask_of(&request, (&with, &without)).await;
+            println!(
+                "{template}: {} and {} bytes",
+                both.with.status,
+                both.with.body.len()
+            );
+            tally.note(&request, &both);
+            if both.differ() {
+                tally.differences.push(self.said(&request, 0, &both));
+            }
+        }
+    }
+
     /// One after the other, each in both worlds.
     async fn writes(
         &self,
@@ -875,6 +1034,56 @@ impl Case<'_> {
             }
         }
     }
+}
+
+/// The address of a row's item.
+fn named(row: &&Row) -> String {
+    let item = ItemId(row.item as u64);
+    let kind = ResourceType::from_number(row.kind).expect("a type");
+    if row.person < 0 {
+        format!("{kind}/{item}")
+    } else {
+        format!("{kind}/{}-{item}", PersonId(row.person as u64))
+    }
+}
+
+/// The resource as it is, in another language, and the same of somebody who is somewhere else.
+fn elsewhere(sample: &Sample) -> (Json, Json) {
+    let mut here = sample.body.clone();
+    here.set("language", "cy".into());
+    let mut there = here.clone();
+    let place = |text: &str| Json::parse(text.as_bytes(), Limits::default()).expect("JSON");
+    match sample.kind.name() {
+        "Encounter" => {
+            there.set("location", Json::Null);
+            if let Some(stay) = there.get_mut("hospitalization") {
+                stay.set("origin", Json::Null);
+                stay.set("destination", Json::Null);
+            }
+        }
+        "Appointment" => {
+            if let Some(Json::Array(participants)) = there.get_mut("participant") {
+                participants.retain(|one| {
+                    let reference = one.text_at(&["actor", "reference"]).unwrap_or_default();
+                    !reference.contains("Location")
+                });
+            }
+        }
+        _ => {
+            there.set(
+                "address",
+                place(
+                    r#"[{"line":["1 Elsewhere Lane"],"city":"Elsewhere","postalCode":"SE99 9ZZ"}]"#,
+                ),
+            );
+            there.set(
+                "telecom",
+                place(r#"[{"system":"phone","value":"02079460999"}]"#),
+            );
+            there.set("contact", Json::Null);
+        }
+    }
+    (here, there)
 }
 
 /// The request without whatever can be left out while the answers still differ; none where they no
@@ -905,15 +1114,29 @@ async fn shrunk(worlds: &Worlds, request: &Request) -> (Request, Option<Both>) {
 
 impl Tally {
     fn note(&mut self, request: &Request, both: &Both) {
+        let holds = self.count(request, both);
+        self.coverage.note(request, both, holds);
+    }
+
+    fn note_page(&mut self, request: &Request, both: &Both) {
+        let holds = self.count(request, both);
+        self.coverage.note_page(holds);
+    }
+
+    /// Says whether the answer holds a resource, or rows of some.
+    fn count(&mut self, request: &Request, both: &Both) -> bool {
         self.asked += 1;
         *self.statuses.entry(both.with.status).or_default() += 1;
         let text = &both.with.body;
-        let holds = text.contains("\"versionId\"") || text.contains("<versionId");
+        let holds = text.contains("\"versionId\"")
+            || text.contains("<versionId")
+            || (request.template == "$run" && both.with.status == 200 && text.len() > 2);
         self.with_something += usize::from(both.with.status == 200 && holds);
         self.took
             .entry(request.template)
             .or_default()
             .push(both.took);
+        holds
     }
 
     fn print(&self) {

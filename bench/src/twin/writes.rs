@@ -14,7 +14,7 @@ pub fn request(pool: &Pool<'_>, dice: &mut Dice) -> Option<Request> {
     let hidden = of_another()?;
     dice.next();
     let own = pool.visible(dice)?;
-    Some(match dice.below(13) {
+    Some(match dice.below(14) {
         0..=2 => put(own.address(), changed(own, dice), "update"),
         3 => put(
             hidden.address(),
@@ -63,6 +63,7 @@ pub fn request(pool: &Pool<'_>, dice: &mut Dice) -> Option<Request> {
             request
         }
         11 => patch(hidden.address(), dice),
+        12 => by_path(if dice.chance(70) { own } else { hidden }, dice),
         _ => transaction(hidden, own, dice)?,
     })
 }
@@ -96,6 +97,24 @@ fn patch(path: String, dice: &mut Dice) -> Request {
             .headers
             .push(("if-match", format!("W/\"{version}\"")));
     }
+    request
+}
+
+/// A FHIRPath Patch.
+fn by_path(sample: &Sample, dice: &mut Dice) -> Request {
+    let mut request = bare("PATCH", sample.address(), "patch by FHIRPath");
+    let (kind, language) = (sample.kind, language(dice));
+    request.headers.push(("content-type", JSON.into()));
+    let parts = [
+        r#"{"name":"type","valueCode":"add"}"#.to_owned(),
+        format!(r#"{{"name":"path","valueString":"{kind}"}}"#),
+        r#"{"name":"name","valueString":"language"}"#.to_owned(),
+        format!(r#"{{"name":"value","valueCode":"{language}"}}"#),
+    ];
+    request.body = Some(format!(
+        r#"{{"resourceType":"Parameters","parameter":[{{"name":"operation","part":[{}]}}]}}"#,
+        parts.join(",")
+    ));
     request
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_executor::block_on;
 use tokio::runtime::Handle;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, NoTls, Row, Statement};
+use tokio_postgres::{Client, Error, NoTls, Row, SimpleQueryMessage, Statement};
 
 use super::address::Address;
 
@@ -37,11 +37,14 @@ pub(super) enum Use {
 }
 
 /// Every statement here finds its rows by a key. A plan made while a table was small must not go on
-/// reading the whole of it once it has grown, so whole-table plans are the last resort. And it is planned
-/// once a connection, not once a call: planning a search takes longer than most searches.
+/// reading the whole of it once it has grown, so whole-table plans are the last resort.
 const SETTINGS: &str = "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; \
-    SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan; SET lock_timeout = '10s'; \
+    SET enable_mergejoin = off; SET lock_timeout = '10s'; \
     SET idle_in_transaction_session_timeout = '60s'; SET DateStyle = 'ISO';";
+/// And it is planned once a connection, not once a call: planning a search takes longer than most searches.
+/// Not on a spread database: Citus chooses the machine while it plans, so it must know the values.
+const PLANNED_ONCE: &str = "SELECT set_config('plan_cache_mode', 'force_generic_plan', false) \
+    WHERE NOT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus')";
 const FOR_WRITING: &str = "SET statement_timeout = '120s'; \
     SELECT set_config('synchronous_commit', 'on', false) \
     WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');";
@@ -59,6 +62,8 @@ async fn carry(connection: impl Future<Output = Result<(), Error>>) {
 pub(super) struct Link {
     client: Client,
     statements: Mutex<HashMap<&'static str, Statement>>,
+    /// Whether the database may be spread over several machines.
+    is_spread: bool,
 }
 
 impl Link {
@@ -82,11 +87,16 @@ impl Link {
                 client
             }
         };
-        let this = Self {
+        let mut this = Self {
             client,
             statements: Mutex::default(),
+            is_spread: false,
         };
         this.batch(SETTINGS)?;
+        let was_set = block_on(this.client.simple_query(PLANNED_ONCE))?;
+        this.is_spread = !was_set
+            .iter()
+            .any(|message| matches!(message, SimpleQueryMessage::Row(_)));
         this.batch(match purpose {
             Use::Write => FOR_WRITING,
             Use::Read => FOR_READING,
@@ -97,6 +107,21 @@ impl Link {
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
+    }
+
+    /// Of two statements with one meaning the one for a database on one machine, or on several.
+    pub fn whole_or_spread(&self, whole: &'static str, spread: &'static str) -> &'static str {
+        if self.is_spread { spread } else { whole }
+    }
+
+    /// What was prepared on it.
+    #[cfg(test)]
+    pub fn prepared(&self) -> Vec<&'static str> {
+        let statements = self
+            .statements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        statements.keys().copied().collect()
     }
 
     /// The client, for migrations.
@@ -124,9 +149,10 @@ impl Link {
     ) -> Result<Vec<Row>, Error> {
         let statement = self.statement(sql)?;
         let asked: Vec<Rows<'_>> = vec![
-            self.plain("SET plan_cache_mode = force_custom_plan"),
+            self.plain("BEGIN; SET LOCAL plan_cache_mode = force_custom_plan"),
             Box::pin(self.client.query(&statement, values)),
-            self.plain("SET plan_cache_mode = force_generic_plan"),
+            // After a failed statement this ends the transaction all the same.
+            self.plain("COMMIT"),
         ];
         let rows: Result<Vec<_>, Error> = block_on(in_order(asked)).into_iter().collect();
         Ok(rows?.into_iter().nth(1).unwrap_or_default())

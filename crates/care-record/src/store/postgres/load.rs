@@ -34,7 +34,7 @@ pub(super) fn load(link: &Link, batch: &[&Prepared]) -> Result<Known, ReadError>
     };
     ask(
         !keys.persons.is_empty(),
-        sql::LOAD_ITEMS,
+        link.whole_or_spread(sql::LOAD_ITEMS, sql::LOAD_ITEMS_SPREAD),
         vec![&keys.persons, &keys.kinds, &keys.items],
     );
     ask(!people.is_empty(), sql::LOAD_PEOPLE, vec![&people]);
@@ -65,7 +65,8 @@ pub(super) fn load(link: &Link, batch: &[&Prepared]) -> Result<Known, ReadError>
             kinds,
             items,
         } = &unordered;
-        for row in link.query(sql::LOAD_PAST, &[persons, kinds, items])? {
+        let past = link.whole_or_spread(sql::LOAD_PAST, sql::LOAD_PAST_SPREAD);
+        for row in link.query(past, &[persons, kinds, items])? {
             let key = (get(&row, 0)?, int(&row, 1)?, get(&row, 2)?);
             known.past.entry(key).or_default().push(Past {
                 version: int(&row, 3)?,
@@ -82,7 +83,7 @@ pub(super) fn load(link: &Link, batch: &[&Prepared]) -> Result<Known, ReadError>
 impl Known {
     fn take(&mut self, sql: &'static str, row: &tokio_postgres::Row) -> Result<(), StoreError> {
         match sql {
-            sql::LOAD_ITEMS => {
+            sql::LOAD_ITEMS | sql::LOAD_ITEMS_SPREAD => {
                 let key: Key = (get(row, 0)?, int(row, 1)?, get(row, 2)?);
                 let versions = int(row, 17)?;
                 // A damaged row is the affair of the commit that names it, not of the batch.

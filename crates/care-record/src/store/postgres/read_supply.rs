@@ -35,7 +35,7 @@ pub(super) fn bodies_of(
         items.push(item.0 as i64);
     }
     let rows = link.query(
-        sql::BODIES_OF,
+        link.whole_or_spread(sql::BODIES_OF, sql::BODIES_OF_SPREAD),
         &[
             &parts,
             &filter.categories,

@@ -88,6 +88,13 @@ impl Readers {
         }
     }
 
+    /// What was prepared on the connections that are idle.
+    #[cfg(test)]
+    pub fn prepared(&self) -> Vec<&'static str> {
+        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.idle.iter().flat_map(Link::prepared).collect()
+    }
+
     fn give_back(&self, link: Option<Link>) {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         pool.lent = pool.lent.saturating_sub(1);

@@ -1,6 +1,8 @@
 //! Works items into the index that are not in it, or not under every term.
 
-use super::link::Link;
+use tokio_postgres::Row;
+
+use super::link::{Link, Value};
 use super::readers::ReadError;
 use super::row::get;
 use super::sql;
@@ -84,10 +86,17 @@ pub(super) fn again(link: &Link) -> Read<()> {
 }
 
 pub(super) fn add_parameter(link: &Link, url: &str, definition: &[u8], kinds: &str) -> Read<()> {
+    // Numbers are read first: an INSERT that looks into other tables is refused by a spread database.
+    let number = |sql, values: &[Value<'_>]| -> Read<i64> {
+        let rows = link.query(sql, values)?;
+        Ok(rows.first().map_or(Ok(0), |row| get(row, 0))?)
+    };
+    let next = number(sql::INDEX_NEXT, &[])?;
+    let total = number(sql::INDEX_COUNT, &[&kinds])?;
     let mut pipeline = link.pipeline();
     pipeline.add(sql::PUT_PARAMETER, values![url, definition])?;
     pipeline.add(sql::INDEX_DROP_ABOUT, values![url])?;
-    pipeline.add(sql::INDEX_ADD, values![url, kinds])?;
+    pipeline.add(sql::INDEX_ADD, values![next, url, kinds, total])?;
     Ok(pipeline.commit()?)
 }
 
@@ -98,12 +107,16 @@ pub(super) fn remove_parameter(link: &Link, url: &str) -> Read<bool> {
 }
 
 pub(super) fn own_parameters(link: &Link) -> Read<Vec<OwnParameter>> {
+    // In this order: one that is added between the two reads is not in the list yet.
     let rows = link.query(sql::OWN_PARAMETERS, &[])?;
+    let work = link.query(sql::INDEX_ABOUT, &[])?;
     let own = rows.iter().map(|row| {
+        let url: String = get(row, 0)?;
+        let is_about = |work: &Row| get::<&str>(work, 0).is_ok_and(|about| about == url);
         Ok(OwnParameter {
-            url: get(row, 0)?,
             definition: get(row, 1)?,
-            ready: get(row, 2)?,
+            ready: !work.iter().any(is_about),
+            url,
         })
     });
     Ok(own.collect::<Result<_, StoreError>>()?)

@@ -206,6 +206,45 @@ macro_rules! written_arrays {
     };
 }
 
+/// Items by their keys. A spread database needs the people once more, by themselves (`_SPREAD`): it asks
+/// only the machines where those are. On one machine that would be another way in, and a worse one.
+macro_rules! load_items {
+    () => {
+        concat!(
+            "SELECT ",
+            item_columns!(),
+            ", i.versions FROM \
+             unnest($1::bigint[], $2::integer[], $3::bigint[]) AS k (person, kind, item) \
+             JOIN item AS i ON i.person = k.person AND i.kind = k.kind AND i.item = k.item"
+        )
+    };
+}
+
+macro_rules! load_past {
+    () => {
+        "SELECT h.person, h.kind, h.item, h.version, h.digest, h.event_at, \
+         h.sensitivity, h.category FROM \
+         unnest($1::bigint[], $2::integer[], $3::bigint[]) AS k (person, kind, item) \
+         JOIN item_history AS h ON h.person = k.person AND h.kind = k.kind AND h.item = k.item"
+    };
+}
+
+macro_rules! bodies_of {
+    ($spread:literal) => {
+        concat!(
+            "SELECT ",
+            item_columns!(),
+            ", i.body, k.place FROM unnest($1::bigint[], $6::integer[], $7::bigint[]) \
+             WITH ORDINALITY AS k (person, kind, item, place) \
+             JOIN item AS i ON i.person = k.person AND i.kind = k.kind AND i.item = k.item WHERE ",
+            $spread,
+            permitted!("i"),
+            alive!("i"),
+            " ORDER BY k.place"
+        )
+    };
+}
+
 /// Tables about people: their keys begin with the person, and they are spread by it.
 pub(super) const PERSON_TABLES: &[&str] = &[
     "person",
@@ -234,13 +273,13 @@ pub(super) const ACROSS_PEOPLE: &[&str] = &[
     "TALLY_PERMITTED",
     "REREAD",
     "INDEX_CLEAR",
-    "INDEX_ADD",
+    "INDEX_COUNT",
     "SEALED_TALLY",
     "JOINS",
     "SAMPLE_ITEMS",
     "SCRUB_ITEMS",
     "SCRUB_PAST",
-    "SCRUB_COUNTS",
+    "SCRUB_PEOPLE",
 ];
 
 macro_rules! statements {
@@ -288,12 +327,8 @@ statements! {
          JOIN item AS i ON i.kind = w.kind AND i.item = w.item \
          WHERE i.person = ANY($1::bigint[]) AND ", permitted!("i")
     );
-    BODIES_OF = concat!(
-        "SELECT ", item_columns!(), ", i.body, k.place FROM \
-         unnest($1::bigint[], $6::integer[], $7::bigint[]) WITH ORDINALITY AS k (person, kind, item, place) \
-         JOIN item AS i ON i.person = k.person AND i.kind = k.kind AND i.item = k.item WHERE ",
-        permitted!("i"), alive!("i"), " ORDER BY k.place"
-    );
+    BODIES_OF = bodies_of!("");
+    BODIES_OF_SPREAD = bodies_of!("i.person = ANY($1::bigint[]) AND ");
     // Of one part, so that the key's own order is the one asked for.
     VERSIONS = concat!(
         "SELECT ", item_columns!(), ", i.body FROM item AS i WHERE i.person = $1::bigint \
@@ -459,15 +494,17 @@ statements! {
     INDEX_CLEAR_WORK = "DELETE FROM index_work";
     INDEX_ALL = "INSERT INTO index_work (number, about, kinds, person, kind, item, done, total) \
         SELECT 1, '', '', -9223372036854775808, 0, 0, 0, count FROM tally WHERE name = 'items'";
-    INDEX_ADD = "INSERT INTO index_work (number, about, kinds, person, kind, item, done, total) \
-        SELECT (SELECT coalesce(max(number), 0) + 1 FROM index_work), $1::text, $2::text, \
-        -9223372036854775808, 0, 0, 0, \
-        (SELECT count(*) FROM item WHERE strpos($2::text, ',' || kind || ',') > 0)";
+    INDEX_NEXT = "SELECT coalesce(max(number), 0) + 1 FROM index_work";
+    INDEX_COUNT = "SELECT count(*) FROM item WHERE strpos($1::text, ',' || kind || ',') > 0";
+    INDEX_ADD = "INSERT INTO index_work (number, about, kinds, total, person, kind, item, done) \
+        VALUES ($1::bigint, $2::text, $3::text, $4::bigint, -9223372036854775808, 0, 0, 0)";
     PUT_PARAMETER = "INSERT INTO own_parameter (url, definition) VALUES ($1::text, $2::bytea) \
         ON CONFLICT (url) DO UPDATE SET definition = excluded.definition";
     DROP_PARAMETER = "DELETE FROM own_parameter WHERE url = $1::text";
-    OWN_PARAMETERS = "SELECT url, definition, NOT EXISTS (SELECT 1 FROM index_work AS w \
-        WHERE w.about = p.url) FROM own_parameter AS p ORDER BY url";
+    OWN_PARAMETERS = "SELECT url, definition FROM own_parameter ORDER BY url";
+    INDEX_ABOUT = "SELECT about FROM index_work";
+    // On a spread database this is the coordinator's empty one; the machines' own vacuum does theirs.
+    SORT_WORDS = "SELECT gin_clean_pending_list('item_term_words'::regclass)";
     SPOTS = "SELECT count FROM tally WHERE name = 'spots'";
     PUT_TERMS = "INSERT INTO item_term (person, item, spot, kind, words) \
         SELECT k.person, k.item, k.spot, k.kind, array_to_tsvector(string_to_array(k.words, ' ')) \
@@ -478,15 +515,10 @@ statements! {
         AND item = $3::bigint";
 
     // What a batch must know before it can be decided.
-    LOAD_ITEMS = concat!(
-        "SELECT ", item_columns!(), ", i.versions FROM \
-         unnest($1::bigint[], $2::integer[], $3::bigint[]) AS k (person, kind, item) \
-         JOIN item AS i ON i.person = k.person AND i.kind = k.kind AND i.item = k.item"
-    );
-    LOAD_PAST = "SELECT h.person, h.kind, h.item, h.version, h.digest, h.event_at, \
-        h.sensitivity, h.category FROM \
-        unnest($1::bigint[], $2::integer[], $3::bigint[]) AS k (person, kind, item) \
-        JOIN item_history AS h ON h.person = k.person AND h.kind = k.kind AND h.item = k.item";
+    LOAD_ITEMS = load_items!();
+    LOAD_ITEMS_SPREAD = concat!(load_items!(), " WHERE i.person = ANY($1::bigint[])");
+    LOAD_PAST = load_past!();
+    LOAD_PAST_SPREAD = concat!(load_past!(), " WHERE h.person = ANY($1::bigint[])");
     LOAD_PEOPLE = "SELECT person FROM person WHERE person = ANY($1::bigint[])";
     LOAD_HOLDERS = "SELECT h.system, h.value, h.person FROM \
         unnest($1::text[], $2::text[]) AS k (value, system) \
@@ -615,9 +647,9 @@ statements! {
         ORDER BY delivery DESC LIMIT $2::bigint";
     SAMPLE_ENTRIES = "SELECT form, bytes, entry FROM entry WHERE bytes <= $1::integer \
         ORDER BY number DESC LIMIT $2::bigint";
-    PUT_DICTIONARY = "INSERT INTO dictionary (dictionary, kind, trained_on, content) VALUES \
-        ((SELECT coalesce(max(dictionary), 1) + 1 FROM dictionary), $1::integer, $2::bigint, \
-        $3::bytea) RETURNING dictionary";
+    NEXT_DICTIONARY = "SELECT coalesce(max(dictionary), 1) + 1 FROM dictionary";
+    PUT_DICTIONARY = "INSERT INTO dictionary (dictionary, kind, trained_on, content) \
+        VALUES ($1::bigint, $2::integer, $3::bigint, $4::bytea)";
     DEAD_ROWS = "SELECT (100 * coalesce(sum(n_dead_tup), 0) / \
         greatest(coalesce(sum(n_live_tup + n_dead_tup), 0), 1))::bigint FROM pg_stat_user_tables";
     SCRUB_ITEMS = concat!(
@@ -634,8 +666,8 @@ statements! {
     SCRUB_DELIVERIES = "SELECT d.delivery, d.digest, b.form, b.bytes, b.body FROM delivery AS d \
         LEFT JOIN delivery_body AS b ON b.delivery = d.delivery \
         WHERE d.delivery >= $1::bigint ORDER BY d.delivery LIMIT $2::bigint";
-    SCRUB_COUNTS = "SELECT (SELECT count(*) FROM person), \
-        (SELECT count FROM tally WHERE name = 'items'), \
+    SCRUB_PEOPLE = "SELECT count(*) FROM person";
+    SCRUB_COUNTS = "SELECT (SELECT count FROM tally WHERE name = 'items'), \
         (SELECT count FROM tally WHERE name = 'people'), \
         (SELECT coalesce(max(number), -1) + 1 FROM entry)";
 

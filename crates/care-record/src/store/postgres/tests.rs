@@ -282,6 +282,7 @@ fn no_statement_does_what_a_database_spread_by_person_refuses() {
     let schema = concat!(
         include_str!("../../../migrations/postgres/V0001__record.sql"),
         include_str!("../../../migrations/postgres/V0005__index.sql"),
+        include_str!("../../../migrations/postgres/V0006__order.sql"),
     )
     .to_lowercase();
     for refused in [
@@ -332,11 +333,7 @@ fn no_statement_does_what_a_database_spread_by_person_refuses() {
         if person_tables == 0 || sql::ACROSS_PEOPLE.contains(name) {
             continue;
         }
-        let by_person = text.contains("person = any($1::bigint[])")
-            || text.contains("person = $1::bigint")
-            || text.contains("person = k.person")
-            || text.starts_with("insert into");
-        assert!(by_person, "{name} does not name the person: {text}");
+        assert!(by_person(&text), "{name} does not name the person: {text}");
         // Two tables about people are joined by the person, or not at all.
         if text.contains("exists") {
             assert!(text.contains("c.person = i.person"), "{name}");
@@ -344,6 +341,99 @@ fn no_statement_does_what_a_database_spread_by_person_refuses() {
     }
     for name in sql::ACROSS_PEOPLE {
         assert!(sql::ALL.iter().any(|(other, _)| other == name), "{name}");
+    }
+}
+
+/// Whether a statement says whose rows it is about.
+fn by_person(text: &str) -> bool {
+    text.contains("person = any($1::bigint[])")
+        || text.contains("person = $1::bigint")
+        || text.contains("person = k.person")
+        || text.starts_with("insert into")
+}
+
+#[test]
+fn what_a_page_and_a_write_ask_is_one_persons_and_so_one_machines() {
+    let Some((_cluster, store)) = open() else {
+        return;
+    };
+    let person = PersonId(7);
+    let source = suite::source("RJ1");
+    let supplier = care_core::access::Supplier::configured("feed", &source).expect("a supplier");
+    let view = care_core::access::supplier_view(&supplier);
+    for round in 0..2 {
+        let item = put(7, 1, i64::from(round), &format!("value {round}"));
+        store
+            .commit(commit_of(vec![Change::Item(item)]))
+            .expect("committed");
+    }
+    let item = (suite::OBSERVATION, ItemId(1));
+    let owned = [(Some(person), item.0, item.1)];
+    assert_eq!(store.headers(person, &view).expect("read").len(), 1);
+    assert_eq!(
+        store.headers_of(person, &view, item.0).expect("read").len(),
+        1
+    );
+    assert!(
+        store
+            .bodies_in(person, &view, item.0, 9)
+            .expect("read")
+            .is_some()
+    );
+    assert_eq!(store.bodies(person, &view, &[item]).expect("read").len(), 1);
+    assert_eq!(store.bodies_of(&view, &owned).expect("read").len(), 1);
+    assert_eq!(store.whole(person, &view).expect("read").len(), 1);
+    assert_eq!(store.history(person, &view, item).expect("read").len(), 2);
+    let versions = store.versions(Some(person), &view, item, None, 9);
+    assert_eq!(versions.expect("read").len(), 2);
+    assert!(
+        store
+            .version(person, &view, item, Some(1))
+            .expect("read")
+            .is_some()
+    );
+    assert!(store.holds(Some(person), item).expect("read"));
+    store.person(person).expect("read");
+    store.choices(person).expect("read");
+    store.sensitivities(person).expect("read");
+    store.codes_held(person, &[1]).expect("read");
+    let asked = ChangesAsked {
+        person: Some(person),
+        limit: 9,
+        ..ChangesAsked::default()
+    };
+    assert_eq!(store.changes(&view, &asked).expect("read").len(), 2);
+
+    let mut hot = store.readers.prepared();
+    hot.extend(store.writer.run(|link| Ok(link.prepared())).expect("told"));
+    // What opening asks once, of everybody.
+    let (mut about_people, at_opening) = (0, ["JOINS"]);
+    for text in hot {
+        let known = sql::ALL.iter().find(|(_, other)| *other == text);
+        let Some((name, _)) = known.filter(|(name, _)| !at_opening.contains(name)) else {
+            continue;
+        };
+        let text = text.to_lowercase();
+        if sql::PERSON_TABLES.iter().any(|table| names(&text, table)) {
+            about_people += 1;
+            assert!(
+                !sql::ACROSS_PEOPLE.contains(name),
+                "{name} asks every machine"
+            );
+            assert!(by_person(&text), "{name} does not name the person: {text}");
+        }
+    }
+    assert!(
+        about_people > 15,
+        "only {about_people} statements were seen"
+    );
+    for (whole, spread) in [
+        (sql::LOAD_ITEMS, sql::LOAD_ITEMS_SPREAD),
+        (sql::LOAD_PAST, sql::LOAD_PAST_SPREAD),
+        (sql::BODIES_OF, sql::BODIES_OF_SPREAD),
+    ] {
+        assert!(!whole.contains("= ANY($1::bigint[])"));
+        assert!(spread.contains("person = ANY($1::bigint[])"), "{spread}");
     }
 }
 

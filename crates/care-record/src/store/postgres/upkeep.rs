@@ -154,10 +154,11 @@ impl Upkeep for PostgresStore {
     ) -> Result<(), StoreError> {
         let kept = content.to_vec();
         let number = self.writer.run(move |link| {
-            let values: [Value<'_>; 3] = [&i32::from(kind), &trained_on, &kept];
-            let rows = link.query(sql::PUT_DICTIONARY, &values)?;
-            let row = rows.first().ok_or(StoreError::Corrupt)?;
-            Ok(get::<i64>(row, 0)?)
+            let rows = link.query(sql::NEXT_DICTIONARY, &[])?;
+            let number: i64 = get(rows.first().ok_or(StoreError::Corrupt)?, 0)?;
+            let values: [Value<'_>; 4] = [&number, &i32::from(kind), &trained_on, &kept];
+            link.execute(sql::PUT_DICTIONARY, &values)?;
+            Ok(number)
         })?;
         self.codec.add(number, kind, content);
         Ok(())
@@ -242,13 +243,17 @@ fn scrub(link: &Link, codec: &Codec) -> Result<CheckReport, ReadError> {
     report.entries = each(sql::ENTRIES, "entry", &mut report, &|row| {
         read_log::entry_row(row, codec).map(drop)
     })?;
+    let people = link.query(sql::SCRUB_PEOPLE, &[])?;
+    report.people = people
+        .first()
+        .map_or(Ok(0), |row| get::<i64>(row, 0))?
+        .unsigned_abs();
     let rows = link.query(sql::SCRUB_COUNTS, &[])?;
     let row = rows.first().ok_or(StoreError::Corrupt)?;
-    report.people = get::<i64>(row, 0)?.unsigned_abs();
     for (name, told, held) in [
-        ("items", 1, report.items),
-        ("people", 2, report.people),
-        ("entries", 3, report.entries),
+        ("items", 0, report.items),
+        ("people", 1, report.people),
+        ("entries", 2, report.entries),
     ] {
         let told = get::<i64>(row, told)?.unsigned_abs();
         if told != held {

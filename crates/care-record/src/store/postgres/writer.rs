@@ -25,7 +25,7 @@ use super::row::get;
 use super::sql;
 use super::write::write;
 use crate::store::foresight::Foresight;
-use crate::store::prepare::Prepared;
+use crate::store::prepare::{Prepared, PreparedChange};
 use crate::store::settled::Settled;
 use crate::store::{Committed, StoreError};
 
@@ -33,6 +33,8 @@ use crate::store::{Committed, StoreError};
 const BATCH: usize = 256;
 /// How long the writer waits before it looks after itself.
 const IDLE: Duration = Duration::from_millis(500);
+/// Batches without new words after which those that came before are sorted into the index.
+const QUIET: u32 = 64;
 /// Tries of a batch that met another transaction, or lost its connection.
 const TRIES: u32 = 4;
 /// Between them, when the connection was lost.
@@ -134,6 +136,7 @@ impl Writer {
             link: Some(link),
             joins,
             signals: signals.clone(),
+            unsorted_since: None,
         };
         let thread = std::thread::Builder::new()
             .name("record-writer".into())
@@ -217,6 +220,8 @@ struct Room {
     numbers: Numbers,
     joins: Arc<RwLock<Joins>>,
     signals: Arc<Signals>,
+    /// Words were written that the index still keeps unsorted: how many batches ago.
+    unsorted_since: Option<u32>,
 }
 
 impl Room {
@@ -229,6 +234,7 @@ impl Room {
                 Ok(message) => Some(message),
                 Err(RecvTimeoutError::Timeout) => {
                     self.look_after();
+                    self.sort_words();
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -244,6 +250,7 @@ impl Room {
             }
             let batch = self.foreseen(batch);
             self.write(&batch);
+            self.count_quiet(&batch);
             if let Some(work) = task {
                 self.reconnect();
                 self.signals.index.may_change();
@@ -403,6 +410,32 @@ impl Room {
         match numbers(link) {
             Ok(numbers) => self.numbers.spot = numbers.spot,
             Err(_) => self.link = None,
+        }
+    }
+
+    /// New words wait, unsorted, at the side of the index, and each search goes through them. While an
+    /// import runs that is the cheaper way; after it they are sorted in at once, and not minutes later.
+    fn count_quiet(&mut self, batch: &[Job]) {
+        let has_words = |job: &Job| {
+            let mut changes = job.prepared.changes.iter();
+            changes.any(|change| matches!(change, PreparedChange::Item(_)))
+        };
+        if batch.iter().any(has_words) {
+            self.unsorted_since = Some(0);
+        } else if let Some(batches) = &mut self.unsorted_since {
+            *batches += 1;
+            if *batches >= QUIET {
+                self.sort_words();
+            }
+        }
+    }
+
+    fn sort_words(&mut self) {
+        if let (Some(_), Some(link)) = (self.unsorted_since.take(), &self.link)
+            && let Err(error) = link.query(sql::SORT_WORDS, &[])
+        {
+            // PostgreSQL's own vacuum does it later.
+            tracing::debug!(error = %words(&error), "new words are not sorted into the index yet");
         }
     }
 

@@ -1,5 +1,10 @@
 //! Random requests over every feature of search, and what stands beside it.
 
+#![allow(
+    clippy::explicit_auto_deref,
+    reason = "without it the compiler takes the list for one of unsized texts"
+)]
+
 use care_core::fhir::search::{COMPARTMENTS, ParameterKind, Parameters, SearchParameter};
 use care_core::fhir::{Json, ResourceType};
 

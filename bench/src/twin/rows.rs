@@ -218,11 +218,11 @@ fn erase_in_sqlite(connection: &mut Connection, lines: &str) {
 
 /// The rows somebody must not know of. `view` gives the view of a person's record: none for a record that
 /// is closed to them. Where the current version is hidden, so are those before it.
-pub fn hidden<'r>(
-    rows: &'r [Row],
+pub fn hidden(
+    rows: &[Row],
     view: impl Fn(&Row) -> Option<View>,
     always: impl Fn(&Row) -> bool,
-) -> Vec<&'r Row> {
+) -> Vec<&Row> {
     let mut known: HashMap<i64, Option<View>> = HashMap::new();
     let mut is_hidden = |row: &Row| {
         if always(row) {

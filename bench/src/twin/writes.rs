@@ -1,5 +1,10 @@
 //! Writes of a source: whether one is made, and upon what, may not depend on what other sources sent.
 
+#![allow(
+    clippy::explicit_auto_deref,
+    reason = "without it the compiler takes the list for one of unsized texts"
+)]
+
 use care_core::fhir::{Json, ResourceType};
 
 use super::canary::{Pool, Sample};

@@ -1394,7 +1394,7 @@ fn searched(number: u64, kind: ResourceType) -> PutItem {
     item.resource_type = kind;
     item.received_at = at(number as i64);
     item.event_at = item.received_at;
-    item.clinical_at = (number % 6 != 0)
+    item.clinical_at = (!number.is_multiple_of(6))
         .then(|| {
             format!(
                 "20{:02}-{:02}-{day:02}T00:00:00Z",
@@ -1409,7 +1409,7 @@ fn searched(number: u64, kind: ResourceType) -> PutItem {
             "{{\"resourceType\":\"Patient\",\"id\":\"{id}\",\"active\":{},\"gender\":\"{}\",\
              \"birthDate\":\"19{:02}-05-{day:02}\",\"name\":[{{\"family\":\"{family}\",\"given\":[\"Amara\"]}}],\
              \"identifier\":[{{\"system\":\"https://fhir.nhs.uk/Id/nhs-number\",\"value\":\"999{number:07}\"}}]}}",
-            number % 2 == 0, ["male", "female"][(number % 2) as usize], 40 + number % 50
+            number.is_multiple_of(2), ["male", "female"][(number % 2) as usize], 40 + number % 50
         )
     } else {
         format!(
@@ -1424,7 +1424,7 @@ fn searched(number: u64, kind: ResourceType) -> PutItem {
             1 + number % 12,
             number % 40,
             number % 10,
-            if number % 3 == 0 { ",\"note\":[{\"text\":\"taken at home\"}]" } else { "" }
+            if number.is_multiple_of(3) { ",\"note\":[{\"text\":\"taken at home\"}]" } else { "" }
         )
     }
     .into_bytes();
@@ -1593,7 +1593,8 @@ pub(super) fn the_index_finds_what_the_criteria_mean(engine: &dyn Engine) {
     let (mut asked, mut exact, mut matched) = (0, 0, 0);
     for code in ["RJ1", "E09"] {
         let view = supplier(code);
-        let all = |kind| -> Vec<(Found, Json, Vec<(u32, IndexValue)>)> {
+        type Held = (Found, Json, Vec<(u32, IndexValue)>);
+        let all = |kind| -> Vec<Held> {
             let found = pages(
                 engine,
                 &view,

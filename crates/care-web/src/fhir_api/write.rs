@@ -48,6 +48,10 @@ pub(super) struct Asked<'a> {
     pub headers: &'a HeaderMap,
 }
 
+#[allow(
+    clippy::too_many_arguments,
+    reason = "each is a part of the request that axum takes out"
+)]
 async fn at_type(
     State(state): State<Shared>,
     Path(kind): Path<String>,

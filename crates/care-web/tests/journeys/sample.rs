@@ -297,7 +297,7 @@ fn primitive(kind: &str) -> Option<Value> {
 /// resource has no value under it that can be asked for.
 pub fn asked(parameter: &SearchParameter, values: &[(u32, IndexValue)]) -> Option<String> {
     let mut own = values.iter().filter(|(key, _)| *key == parameter.key());
-    own.find_map(|(_, value)| word(parameter.kind, value))
+    own.find_map(|(_, value)| word(value))
 }
 
 fn middle(low: f64, high: f64) -> String {
@@ -317,7 +317,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-fn word(kind: ParameterKind, value: &IndexValue) -> Option<String> {
+fn word(value: &IndexValue) -> Option<String> {
     Some(match value {
         IndexValue::Number(span) => middle(span.low, span.high),
         IndexValue::Date(span) => {
@@ -359,7 +359,7 @@ fn word(kind: ParameterKind, value: &IndexValue) -> Option<String> {
         IndexValue::Composite(parts) => {
             let words: Option<Vec<String>> = parts
                 .iter()
-                .map(|values| values.iter().find_map(|value| word(kind, value)))
+                .map(|values| values.iter().find_map(word))
                 .collect();
             words?.join("$")
         }

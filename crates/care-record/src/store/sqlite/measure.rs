@@ -146,6 +146,10 @@ fn samples() -> Vec<(ResourceType, care_core::fhir::Json)> {
 /// `… measure_bytes -- --ignored --nocapture`; `COPIES` is how often the samples are taken, 8 if not said.
 #[test]
 #[ignore = "a measurement, not a test"]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a measurement that is started with its settings"
+)]
 fn measure_bytes() {
     use crate::store::Change;
     use crate::store::suite::{at, delivery_of, put};

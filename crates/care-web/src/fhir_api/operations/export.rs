@@ -151,6 +151,10 @@ pub async fn of_group(
 }
 
 /// `POST Group/{id}/$export`.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "each is a part of the request that axum takes out"
+)]
 pub async fn of_group_by_post(
     State(state): State<Shared>,
     Path(id): Path<String>,

@@ -55,6 +55,32 @@ impl Sample {
         self.id.split_once('-').map(|(person, _)| person)
     }
 
+    /// A parameter that it has a value of, and that value as it is asked for.
+    pub fn said(&self, dice: &mut Dice) -> Option<(String, String)> {
+        let names: Vec<&String> = self.values.keys().collect();
+        if names.is_empty() {
+            return None;
+        }
+        let name = (*dice.pick(&names)).clone();
+        let value = written(self.value(&name, dice)?, "", dice)?;
+        Some((name, value))
+    }
+
+    /// What it points at: the parameter, the type and the id.
+    pub fn points(&self) -> Vec<(&str, ResourceType, &str)> {
+        let all = self.values.iter().flat_map(|(name, values)| {
+            values.iter().filter_map(move |value| match value {
+                IndexValue::Reference {
+                    resource_type: Some(kind),
+                    id: Some(id),
+                    ..
+                } => Some((name.as_str(), ResourceType::from_name(kind.as_ref())?, id.as_ref())),
+                _ => None,
+            })
+        });
+        all.collect()
+    }
+
     fn value<'s>(&'s self, name: &str, dice: &mut Dice) -> Option<&'s IndexValue> {
         let values = self.values.get(name)?;
         (!values.is_empty()).then(|| dice.pick(values))
@@ -94,6 +120,16 @@ impl<'s> Pool<'s> {
         pool.kinds.sort();
         pool.kinds.dedup();
         pool
+    }
+
+    /// The one that a reference means.
+    pub fn named(&self, kind: ResourceType, id: &str) -> Option<&'s Sample> {
+        let sides = [&self.hidden, &self.visible];
+        let all = sides
+            .into_iter()
+            .filter_map(|side| side.get(&kind))
+            .flatten();
+        all.copied().find(|one| one.id == id)
     }
 
     /// How many are hidden, and how many are not.

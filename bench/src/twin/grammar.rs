@@ -148,12 +148,34 @@ impl Grammar<'_> {
     }
 
     fn of_type(&self, dice: &mut Dice) -> Request {
+        if dice.chance(3)
+            && let Some(request) = self.listed(dice)
+        {
+            return request;
+        }
         let kind = self.kind(dice);
         let mut request = Request::get("search", kind.name());
         self.about(kind, &mut request, dice);
         self.criteria(kind, &mut request, dice);
         self.results(Some(kind), &mut request, dice);
         request
+    }
+
+    /// What stands in a list.
+    fn listed(&self, dice: &mut Dice) -> Option<Request> {
+        let list = self.pool.of(ResourceType::LIST, dice)?;
+        let points = list.points();
+        let in_list = points.iter().filter(|(name, ..)| *name == "item");
+        let kinds: Vec<ResourceType> = in_list.map(|(_, kind, _)| *kind).collect();
+        if kinds.is_empty() {
+            return None;
+        }
+        let kind = *dice.pick(&kinds);
+        let mut request = Request::get("search", kind.name());
+        self.about(kind, &mut request, dice);
+        request.parameters.push(("_list".into(), list.id.clone()));
+        self.results(Some(kind), &mut request, dice);
+        Some(request)
     }
 
     fn posted(&self, dice: &mut Dice) -> Request {
@@ -288,7 +310,7 @@ impl Grammar<'_> {
     /// A criterion on one parameter.
     fn one(&self, kind: ResourceType, name: &str, dice: &mut Dice) -> Option<(String, String)> {
         if name == "_text" || name == "_content" {
-            return Some((name.into(), self.words(kind, dice)));
+            return Some((name.into(), self.words(kind, name, dice)));
         }
         if name == "_id" {
             let sample = self.pool.of(kind, dice)?;
@@ -338,11 +360,15 @@ impl Grammar<'_> {
     }
 
     /// Words of somebody's hidden text.
-    fn words(&self, kind: ResourceType, dice: &mut Dice) -> String {
+    fn words(&self, kind: ResourceType, name: &str, dice: &mut Dice) -> String {
         let Some(sample) = self.pool.of(kind, dice) else {
             return "fracture".into();
         };
-        let text = sample.body.to_string();
+        let told = sample.body.text_at(&["text", "div"]);
+        let text = match told.filter(|_| name == "_text" || dice.chance(50)) {
+            Some(told) => told.to_owned(),
+            None => sample.body.to_string(),
+        };
         let words: Vec<&str> = text
             .split(|letter: char| !letter.is_alphabetic())
             .filter(|word| word.len() > 4)
@@ -393,7 +419,50 @@ impl Grammar<'_> {
         Some((one.code.to_string(), target))
     }
 
+    /// A chain along what is there: from a thing to what it points at, and what that says.
+    fn walked(&self, kind: ResourceType, depth: usize, dice: &mut Dice) -> Option<(String, String)> {
+        let mut at = self.pool.of(kind, dice)?;
+        let mut links = Vec::new();
+        for _ in 0..=dice.below(depth) {
+            let points = at.points();
+            if points.is_empty() {
+                break;
+            }
+            let (link, kind, id) = *dice.pick(&points);
+            let Some(next) = self.pool.named(kind, id) else {
+                break;
+            };
+            links.push(format!("{link}:{kind}"));
+            at = next;
+        }
+        if links.is_empty() {
+            return None;
+        }
+        let (name, value) = at.said(dice)?;
+        Some((format!("{}.{name}", links.join(".")), value))
+    }
+
+    /// What follows `_has:` of a thing that is there and points at something of this type.
+    fn pointed(&self, kind: ResourceType, dice: &mut Dice) -> Option<(String, String)> {
+        for _ in 0..30 {
+            let from = self.pool.any(dice)?;
+            let points = from.points();
+            let link = points.iter().find(|(_, target, _)| *target == kind);
+            if let Some((link, _, _)) = link {
+                let (name, value) = from.said(dice)?;
+                return Some((format!("{}:{link}:{name}", from.kind), value));
+            }
+        }
+        None
+    }
+
     fn chain(&self, kind: ResourceType, depth: usize, dice: &mut Dice) -> Option<(String, String)> {
+        if depth == 3
+            && dice.chance(50)
+            && let Some(found) = self.walked(kind, depth, dice)
+        {
+            return Some(found);
+        }
         let (link, target) = self.links(kind, dice)?;
         let link = if dice.chance(70) {
             format!("{link}:{target}")
@@ -414,6 +483,11 @@ impl Grammar<'_> {
 
     /// What follows `_has:`.
     fn has(&self, kind: ResourceType, depth: usize, dice: &mut Dice) -> Option<(String, String)> {
+        if dice.chance(40)
+            && let Some(found) = self.pointed(kind, dice)
+        {
+            return Some(found);
+        }
         for _ in 0..12 {
             let from = *dice.pick(&self.pool.kinds);
             let links: Vec<&SearchParameter> = Parameters::r4()

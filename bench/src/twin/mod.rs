@@ -6,6 +6,11 @@
 
 mod bad_input;
 mod canary;
+#[path = "../../../crates/care-record/src/store/postgres/cluster.rs"]
+#[allow(
+    dead_code,
+    reason = "the store's own tests use more of it; it has one home"
+)]
 mod cluster;
 mod compare;
 mod coverage;

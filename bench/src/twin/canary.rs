@@ -74,7 +74,11 @@ impl Sample {
                     resource_type: Some(kind),
                     id: Some(id),
                     ..
-                } => Some((name.as_str(), ResourceType::from_name(kind.as_ref())?, id.as_ref())),
+                } => Some((
+                    name.as_str(),
+                    ResourceType::from_name(kind.as_ref())?,
+                    id.as_ref(),
+                )),
                 _ => None,
             })
         });

@@ -420,7 +420,12 @@ impl Grammar<'_> {
     }
 
     /// A chain along what is there: from a thing to what it points at, and what that says.
-    fn walked(&self, kind: ResourceType, depth: usize, dice: &mut Dice) -> Option<(String, String)> {
+    fn walked(
+        &self,
+        kind: ResourceType,
+        depth: usize,
+        dice: &mut Dice,
+    ) -> Option<(String, String)> {
         let mut at = self.pool.of(kind, dice)?;
         let mut links = Vec::new();
         for _ in 0..=dice.below(depth) {

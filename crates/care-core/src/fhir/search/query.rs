@@ -596,9 +596,8 @@ fn along(name: &str, way: Way, terms: Vec<Term>) -> Result<(Modifier, Vec<Term>)
             return Err(wrong(name, "it names no code", "write system|code"));
         };
         let systems: Vec<&str> = match system.as_deref() {
-            Some(system) if by_form(term) => {
+            Some(_) if by_form(term) => {
                 found.push(term.clone());
-                debug_assert!(!system.is_empty());
                 continue;
             }
             Some(system) => vec![system],

@@ -22,7 +22,7 @@ use super::{
     json_bytes, reason,
 };
 use crate::identity::Sender;
-use crate::store::{Change, DeliveryRow, Put, StoreError};
+use crate::store::{Change, DeliveryRow, Put, StoreError, StoredBody};
 use crate::worklists::WorklistKind;
 
 /// An answer as it is kept.
@@ -196,7 +196,61 @@ impl<'a> Taking<'a> {
             self.received.was_used_before = true;
             return self.take();
         }
-        stored(&held.answer).unwrap_or_else(|| transient(&self.received, &StoreError::Corrupt))
+        self.stored_with_versions(held)
+    }
+
+    /// A stored answer, with the versions its entries became: each is the newest that had come by then.
+    fn stored_with_versions(&self, held: &DeliveryRow) -> FhirAnswer {
+        let Some(mut answer) = stored(&held.answer) else {
+            return transient(&self.received, &StoreError::Corrupt);
+        };
+        let Ok(mut body) = Json::parse(&answer.body, Limits::default()) else {
+            return answer;
+        };
+        if answer.status != 200 || body.text_at(&["resourceType"]) != Some("Bundle") {
+            return answer;
+        }
+        let mut versions = HashMap::new();
+        for entry in body.elements("entry") {
+            let Some(location) = entry.text_at(&["response", "location"]) else {
+                continue;
+            };
+            match self.version_by(location, held.received_at) {
+                Ok(Some(version)) => drop(versions.insert(location.to_owned(), version)),
+                Ok(None) => {}
+                Err(cause) => return transient(&self.received, &cause),
+            }
+        }
+        add_versions(&mut body, &versions);
+        answer.body = json_bytes(&body);
+        answer
+    }
+
+    /// The newest version of what was answered with this address that had come by then.
+    fn version_by(&self, location: &str, by: Timestamp) -> Result<Option<Version>, StoreError> {
+        let supplier = Supplier::configured(self.delivery.client, self.delivery.source);
+        let named = location.split_once('/').and_then(|(kind, id)| {
+            let (owner, item) = crate::search::parse_id(id)?;
+            Some((owner, (ResourceType::from_name(kind)?, item)))
+        });
+        let (Some(supplier), Some((owner, whole))) = (supplier, named) else {
+            return Ok(None);
+        };
+        let view = supplier_view(&supplier);
+        let mut before = None;
+        loop {
+            let some = self.parts.store.versions(owner, &view, whole, before, 20)?;
+            let by = by.as_millisecond();
+            let came = |one: &&StoredBody| one.header.received_at.as_millisecond() <= by;
+            let found = some.iter().find(came);
+            if let Some(one) = found {
+                return Ok(Some((one.header.version, Some(one.header.received_at))));
+            }
+            match some.last() {
+                Some(last) if some.len() == 20 => before = Some(last.header.version),
+                _ => return Ok(None),
+            }
+        }
     }
 
     /// Whether any state in it has no date of the source's own, and so holds from its receipt.
@@ -261,8 +315,7 @@ impl<'a> Taking<'a> {
 
     fn stored_answer(&self) -> FhirAnswer {
         match seen(&*self.parts.store, &self.received) {
-            Ok(Seen::Again(held)) => stored(&held.answer)
-                .unwrap_or_else(|| transient(&self.received, &StoreError::Corrupt)),
+            Ok(Seen::Again(held)) => self.stored_with_versions(&held),
             Ok(_) => transient(&self.received, &StoreError::DeliveryExists),
             Err(cause) => transient(&self.received, &cause),
         }
@@ -634,8 +687,8 @@ fn bundle_body(bundle: &Json, items: &[FiledItem], warnings: &[OutcomeIssue]) ->
     ])
 }
 
-/// Says of each entry which version it became. A repeat's answer, which was kept before the versions
-/// were known, goes without.
+/// Says of each entry which version it became. The answer is kept before that is known, so a repeat's
+/// looks it up.
 fn add_versions(body: &mut Json, versions: &HashMap<String, Version>) {
     let Some(Json::Array(entries)) = body.get_mut("entry") else {
         return;

@@ -135,6 +135,7 @@ pub fn closed_loop(
     let stop = AtomicBool::new(false);
     let next = AtomicUsize::new(0);
     let (times, wrong) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
+    let bytes = AtomicUsize::new(0);
     let begun = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..connections {
@@ -146,7 +147,10 @@ pub fn closed_loop(
                         let started = Instant::now();
                         let asked = connection.get(&format!("{}{}", target.root, paths[place]));
                         match asked {
-                            Ok(answer) if answer.status == 200 => own.push(started.elapsed()),
+                            Ok(answer) if answer.status == 200 => {
+                                own.push(started.elapsed());
+                                bytes.fetch_add(answer.body.len(), Ordering::Relaxed);
+                            }
                             _ => {
                                 wrong.fetch_add(1, Ordering::Relaxed);
                             }
@@ -163,13 +167,14 @@ pub fn closed_loop(
     let elapsed = begun.elapsed();
     let times = times.into_inner().unwrap_or_else(PoisonError::into_inner);
     let wrong = wrong.into_inner();
+    let each = bytes.into_inner() as f64 / 1e3 / times.len().max(1) as f64;
     Some(Figure {
         value: times.len() as f64 / elapsed.as_secs_f64(),
         spread: Some(Spread::of(times)),
         note: if wrong == 0 {
-            String::new()
+            format!(" {each:.1} kB each")
         } else {
-            format!(" {wrong} FAILED")
+            format!(" {each:.1} kB each, {wrong} FAILED")
         },
     })
 }

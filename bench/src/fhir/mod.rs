@@ -183,6 +183,9 @@ fn steps(
         let each = bytes as f64 / (loaded + more).max(1) as f64;
         figures.push(("disk (bytes/resource)", Some(Figure::plain(each))));
     }
+    if let Some(process) = process {
+        figures.push(("memory after import (MiB)", drive::memory(process)));
+    }
     figures.extend(asked(arguments, target)?);
     if let Some(constant) = constant {
         let path = vec![String::new()];
@@ -199,11 +202,16 @@ fn steps(
     }
     figures.push(("$export (resources/s)", drive::export(target)));
     if let Some(process) = process {
-        figures.push(("memory (MiB)", drive::memory(process)));
+        figures.push(("memory after everything (MiB)", drive::memory(process)));
     }
     if arguments.then > loaded + more {
         println!("at {} resources, and then:", loaded + more);
-        let (_, rest) = drive::import(target, &mut stock, arguments.then - loaded - more, 4)?;
+        let (rate, rest) = drive::import(target, &mut stock, arguments.then - loaded - more, 4)?;
+        println!("import, 4 clients (resources/s): {rate}");
+        if let Some(disk) = disk {
+            let bytes = drive::bytes_of(disk)? as f64 / (loaded + more + rest) as f64;
+            println!("disk, all of it with the log of reads (bytes/resource): {bytes:.0}");
+        }
         let later = asked(arguments, target)?;
         print_cost(loaded + more, loaded + more + rest, &figures, &later);
         if let Some(Figure { value, .. }) = process.and_then(drive::memory) {

@@ -19,6 +19,7 @@ mod row;
 pub(crate) mod scrub;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod upkeep;
 mod writer;
 

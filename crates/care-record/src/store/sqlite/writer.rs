@@ -19,6 +19,7 @@ use super::fault::{Fault, fault};
 use super::prepare::Prepared;
 use super::readers::Readers;
 use super::reserve::Reserve;
+use super::tidy::Tidy;
 use crate::store::foresight::Foresight;
 use crate::store::pending::{Pending, Reply, pending};
 use crate::store::settled::Settled;
@@ -115,6 +116,7 @@ impl Writer {
                 ..Progress::default()
             },
             probed: None,
+            tidy: Tidy::default(),
         };
         if room.reserve.hold().is_err() {
             room.signals.set(FULL);
@@ -205,6 +207,7 @@ struct Room {
     signals: Arc<Signals>,
     progress: Progress,
     probed: Option<Instant>,
+    tidy: Tidy,
 }
 
 impl Room {
@@ -213,10 +216,12 @@ impl Room {
         while open {
             let mut batch = Vec::new();
             let mut task = None;
-            let mut next = match receiver.recv_timeout(IDLE) {
+            let mut next = match receiver.recv_timeout(self.tidy.longest_sleep(IDLE)) {
                 Ok(message) => Some(message),
                 Err(RecvTimeoutError::Timeout) => {
                     self.recover();
+                    self.tidy_when_quiet();
+                    self.checkpoint_when_worth_it();
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -235,6 +240,7 @@ impl Room {
                 work(&mut self.connection);
                 self.count_again();
             }
+            self.tidy_when_quiet();
             self.checkpoint_when_worth_it();
         }
         // Whoever sent after the close gets `Closed` when the channel goes.
@@ -303,6 +309,7 @@ impl Room {
                     self.signals.set(WORKING);
                 }
                 if changes {
+                    self.tidy.changed(now());
                     self.records.changed();
                     self.signals
                         .settled
@@ -498,6 +505,17 @@ impl Room {
                 Err(error) => tracing::error!(%error, "the store was reopened but does not answer"),
             },
             Err(error) => tracing::error!(%error, "the store cannot be reopened for writing"),
+        }
+    }
+
+    /// A step towards an index of one part. What is found stays the same, so no reader need look anew.
+    fn tidy_when_quiet(&mut self) {
+        if self.signals.state.load(Ordering::SeqCst) != WORKING {
+            return;
+        }
+        let places = self.progress.next_spot;
+        if let Err(error) = self.tidy.step(&self.connection, places, now()) {
+            tracing::warn!(%error, "the search index stays in several parts for now");
         }
     }
 

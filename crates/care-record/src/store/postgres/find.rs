@@ -60,9 +60,11 @@ pub(super) fn find(
         return Ok(Vec::new());
     };
     let filter = Filter::from(view);
-    let (sql, from) = match order {
-        SpotOrder::NewestFirst => (sql::FIND_NEWEST, i64::MAX),
-        SpotOrder::OldestFirst => (sql::FIND_OLDEST, -1),
+    let (sql, from) = match (order, filter.sees_its_source_whole()) {
+        (SpotOrder::NewestFirst, true) => (sql::FIND_NEWEST, i64::MAX),
+        (SpotOrder::NewestFirst, false) => (sql::FIND_NEWEST_PERMITTED, i64::MAX),
+        (SpotOrder::OldestFirst, true) => (sql::FIND_OLDEST, -1),
+        (SpotOrder::OldestFirst, false) => (sql::FIND_OLDEST_PERMITTED, -1),
     };
     let rows = link.query(
         sql,

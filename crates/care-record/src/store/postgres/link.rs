@@ -37,8 +37,10 @@ pub(super) enum Use {
 }
 
 /// Every statement here finds its rows by a key. A plan made while a table was small must not go on
-/// reading the whole of it once it has grown, so whole-table plans are the last resort.
-const SETTINGS: &str = "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; \
+/// reading the whole of it once it has grown, so whole-table plans are the last resort. Nor are workers
+/// started: to start two takes longer than a search, and they start for the way that is not gone, too.
+const SETTINGS: &str = "SET jit = off; SET max_parallel_workers_per_gather = 0; \
+    SET enable_seqscan = off; SET enable_hashjoin = off; \
     SET enable_mergejoin = off; SET lock_timeout = '10s'; \
     SET idle_in_transaction_session_timeout = '60s'; SET DateStyle = 'ISO';";
 /// And it is planned once a connection, not once a call: planning a search takes longer than most searches.

@@ -119,8 +119,11 @@ macro_rules! few {
 /// names its index by leaving no other (`+ 0`; a function where an operator would be looked up), so that
 /// one plan is right whatever was known of the tables when it was made. Joined by the key, the person
 /// first, so that each machine joins its own.
+///
+/// Where the view takes out nothing of what the index holds, the walk itself ends after so many: a plan
+/// that does not know it gathers all matches first.
 macro_rules! found {
-    ($than:literal, $order:literal) => {
+    ($than:literal, $order:literal, $limit:literal) => {
         concat!(
             "WITH f AS MATERIALIZED (SELECT t.person, t.kind, t.item, t.spot FROM item_term AS t \
              WHERE $1::bigint[] IS NULL AND t.words @@ $6::text::tsquery AND t.kind + 0 = $8::integer \
@@ -144,13 +147,16 @@ macro_rules! found {
             $order,
             " LIMIT $9::bigint) UNION ALL (SELECT ",
             item_columns!(),
-            ", i.body, t.spot FROM item_term AS t \
-             JOIN item AS i ON i.person = t.person AND i.kind = t.kind AND i.item = t.item \
+            ", i.body, t.spot FROM (SELECT t.person, t.kind, t.item, t.spot FROM item_term AS t \
              WHERE (SELECT many FROM n) >= ",
             few!(),
             " AND ts_match_vq(t.words, $6::text::tsquery) AND t.kind = $8::integer AND t.spot ",
             $than,
-            " $7::bigint AND ",
+            " $7::bigint ORDER BY t.spot ",
+            $order,
+            $limit,
+            ") AS t JOIN item AS i ON i.person = t.person AND i.kind = t.kind AND i.item = t.item \
+             WHERE ",
             permitted!("i"),
             alive!("i"),
             " ORDER BY t.spot ",
@@ -269,6 +275,8 @@ pub(super) const ACROSS_PEOPLE: &[&str] = &[
     "CHANGES_PAST",
     "FIND_NEWEST",
     "FIND_OLDEST",
+    "FIND_NEWEST_PERMITTED",
+    "FIND_OLDEST_PERMITTED",
     "TALLY_WHOLE",
     "TALLY_PERMITTED",
     "REREAD",
@@ -459,8 +467,10 @@ statements! {
     DICTIONARIES = "SELECT dictionary, kind, content FROM dictionary ORDER BY dictionary";
 
     // The index.
-    FIND_NEWEST = found!("<", "DESC");
-    FIND_OLDEST = found!(">", "ASC");
+    FIND_NEWEST = found!("<", "DESC", " LIMIT $9::bigint");
+    FIND_OLDEST = found!(">", "ASC", " LIMIT $9::bigint");
+    FIND_NEWEST_PERMITTED = found!("<", "DESC", "");
+    FIND_OLDEST_PERMITTED = found!(">", "ASC", "");
     TALLY_WHOLE = "SELECT count(*) FROM (SELECT 1 FROM item_term AS t \
         WHERE t.words @@ $1::text::tsquery AND t.kind + 0 = $2::integer LIMIT $3::bigint) AS counted";
     TALLY_PERMITTED = concat!(

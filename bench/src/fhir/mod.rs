@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Seconds of each closed-loop step.
     #[arg(long, default_value_t = 8)]
     seconds: u64,
+    /// Seconds to wait between that import and asking: an index may be put in order when it is quiet.
+    #[arg(long, default_value_t = 45)]
+    settle: u64,
     /// Another server to measure the same way: name=base address. Give it more than once for several.
     #[arg(long = "peer", value_name = "NAME=URL")]
     peers: Vec<String>,
@@ -212,6 +215,7 @@ fn steps(
             let bytes = drive::bytes_of(disk)? as f64 / (loaded + more + rest) as f64;
             println!("disk, all of it with the log of reads (bytes/resource): {bytes:.0}");
         }
+        std::thread::sleep(Duration::from_secs(arguments.settle));
         let later = asked(arguments, target)?;
         print_cost(loaded + more, loaded + more + rest, &figures, &later);
         if let Some(Figure { value, .. }) = process.and_then(drive::memory) {

@@ -189,7 +189,8 @@ fn steps(
     if let Some(process) = process {
         figures.push(("memory after import (MiB)", drive::memory(process)));
     }
-    figures.extend(asked(arguments, target)?);
+    let sample = pages::sample(target, 200, 40)?;
+    figures.extend(asked(arguments, target, &sample));
     if let Some(constant) = constant {
         let path = vec![String::new()];
         let seconds = Duration::from_secs(arguments.seconds);
@@ -216,7 +217,12 @@ fn steps(
             println!("disk, all of it with the log of reads (bytes/resource): {bytes:.0}");
         }
         std::thread::sleep(Duration::from_secs(arguments.settle));
-        let later = asked(arguments, target)?;
+        // The same codes, of which each page is full at either size.
+        let later = pages::Sample {
+            population: sample.population,
+            ..pages::sample(target, 200, 40)?
+        };
+        let later = asked(arguments, target, &later);
         print_cost(loaded + more, loaded + more + rest, &figures, &later);
         if let Some(Figure { value, .. }) = process.and_then(drive::memory) {
             println!("memory (MiB): {value:.0}");
@@ -226,9 +232,8 @@ fn steps(
 }
 
 /// Asks every read and search in a closed loop.
-fn asked(arguments: &Arguments, target: &Target) -> anyhow::Result<Figures> {
+fn asked(arguments: &Arguments, target: &Target, sample: &pages::Sample) -> Figures {
     let mut figures = Figures::new();
-    let sample = pages::sample(target, 200, 40)?;
     let seconds = Duration::from_secs(arguments.seconds);
     for (name, paths, connections) in [
         ("read by id, 8 connections (/s)", &sample.reads, 8),
@@ -259,7 +264,7 @@ fn asked(arguments: &Arguments, target: &Target) -> anyhow::Result<Figures> {
             drive::closed_loop(target, paths, connections, seconds),
         ));
     }
-    Ok(figures)
+    figures
 }
 
 /// What a request costs at one size of the store beside another: the rates' ratio, in a closed loop.

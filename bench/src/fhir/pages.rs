@@ -22,6 +22,10 @@ pub struct Sample {
 /// The most Patients to walk over.
 const WALKED: usize = 10_000;
 
+/// How many resources a page of everybody's results holds. Codes that fill no page are not asked for, so that
+/// a page weighs the same in a small store as in a large one.
+const PAGE: usize = 50;
+
 /// Walks the Patients a page at a time and takes so many of them, evenly spread, then one page of Observations
 /// of some of those.
 pub fn sample(target: &Target, people: usize, with_results: usize) -> anyhow::Result<Sample> {
@@ -82,10 +86,14 @@ pub fn sample(target: &Target, people: usize, with_results: usize) -> anyhow::Re
             }
         }
     }
-    sample.population = codes
-        .into_iter()
-        .map(|code| format!("/Observation?code={code}&_sort=-date&_count=50"))
-        .collect();
+    for code in codes {
+        let page = format!("/Observation?code={code}&_sort=-date&_count={PAGE}");
+        let address = format!("{}{page}", target.root);
+        let found = json(&mut connection, &address)?;
+        if resources(&found, "Observation").count() == PAGE {
+            sample.population.push(page);
+        }
+    }
     Ok(sample)
 }
 

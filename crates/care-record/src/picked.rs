@@ -95,13 +95,18 @@ impl Picked {
         if !self.looks_inside(kind) {
             return true;
         }
-        let Ok(json) = Json::parse(body, Limits::default()) else {
+        Json::parse(body, Limits::default()).is_ok_and(|json| self.fits_read(kind, &json, now))
+    }
+
+    /// The same of a resource that is read already.
+    pub fn fits_read(&self, kind: ResourceType, resource: &Json, now: Timestamp) -> bool {
+        if !self.has(kind) {
             return false;
+        }
+        let Some(parameters) = self.parameters.as_ref().filter(|_| self.looks_inside(kind)) else {
+            return !self.looks_inside(kind);
         };
-        let Some(parameters) = &self.parameters else {
-            return false;
-        };
-        let values = extract(&json, parameters);
+        let values = extract(resource, parameters);
         let meets = |query: &Query| {
             let mut criteria = query.criteria.iter();
             criteria.all(|one| one.matches(&values, &Alone, now))

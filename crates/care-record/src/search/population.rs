@@ -5,7 +5,7 @@
 //! looked at again. A page after the first shows what held at the moment of the first: what changed
 //! since is taken in its version of then and put in its old place.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use care_core::fhir::ResourceType;
 use care_core::fhir::search::{
@@ -470,9 +470,10 @@ impl<'s, 'l> Stream<'s, 'l> {
     /// Those that meet everything, where the index alone does not say so; of a person's Patients the
     /// newest.
     fn fitting(&self, found: Vec<Held>, look: bool) -> Result<Vec<Held>, SearchError> {
+        let older = older_patients(self.looking, &found, self.moment)?;
         let mut fitting = Vec::with_capacity(found.len());
         for held in found {
-            if is_older_patient(self.looking, &held, self.moment)? {
+            if older.contains(&(held.owner, held.item)) {
                 continue;
             }
             if !look || self.asked.met(self.looking, &held)? {
@@ -483,18 +484,27 @@ impl<'s, 'l> Stream<'s, 'l> {
     }
 }
 
-/// Whether it is a Patient of a person of whom the source sent a newer one.
-fn is_older_patient(
+/// Those Patients among them of whose person the source sent a newer one.
+fn older_patients(
     looking: &Looking<'_>,
-    held: &Held,
+    found: &[Held],
     moment: Option<u64>,
-) -> Result<bool, SearchError> {
-    let (ResourceType::PATIENT, Some(person)) = (held.kind, held.owner) else {
-        return Ok(false);
+) -> Result<HashSet<(Option<PersonId>, ItemId)>, SearchError> {
+    let patients = || {
+        let patients = found.iter().filter(|held| held.kind == ResourceType::PATIENT);
+        patients.filter_map(|held| Some((held.owner?, held.item)))
     };
-    let kinds = [ResourceType::PATIENT];
-    let (candidates, _) = looking.scope.range(person, &kinds, moment)?;
-    Ok(candidates.iter().all(|one| one.item != held.item))
+    let mut people: Vec<PersonId> = patients().map(|(person, _)| person).collect();
+    people.sort_unstable();
+    people.dedup();
+    let newest = looking.scope.newest_patients(&people, moment)?;
+    let newest: HashMap<PersonId, ItemId> = people
+        .into_iter()
+        .zip(newest)
+        .filter_map(|(person, item)| Some((person, item?)))
+        .collect();
+    let older = patients().filter(|(person, item)| newest.get(person) != Some(item));
+    Ok(older.map(|(person, item)| (Some(person), item)).collect())
 }
 
 fn by_ids(
@@ -583,12 +593,17 @@ fn changed_since(
         let Some(was) = was.filter(|was| !was.header.deleted) else {
             continue;
         };
-        let held = looking.scope.held(was)?;
-        if !is_older_patient(looking, &held, Some(moment))? && asked.met(looking, &held)? {
-            found.push(held);
+        found.push(looking.scope.held(was)?);
+    }
+    let older = older_patients(looking, &found, Some(moment))?;
+    found.retain(|held| !older.contains(&(held.owner, held.item)));
+    let mut met = Vec::with_capacity(found.len());
+    for held in found {
+        if asked.met(looking, &held)? {
+            met.push(held);
         }
     }
-    Ok(found)
+    Ok(met)
 }
 
 /// A page in the order of the index; of several types, one after another.

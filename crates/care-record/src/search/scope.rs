@@ -173,14 +173,32 @@ impl<'a> Scope<'a> {
         found.sort_by_key(|one| (one.kind.number(), one.header.is_some(), one.item.0));
     }
 
+    /// For each of these people, their newest Patient of the source as it was at a moment.
+    pub fn newest_patients(
+        &self,
+        people: &[PersonId],
+        moment: Option<u64>,
+    ) -> Result<Vec<Option<ItemId>>, StoreError> {
+        let kind = ResourceType::PATIENT;
+        if moment.is_none() && !people.is_empty() {
+            let each = self.store.headers_of_each(people, self.view, kind)?;
+            let alive = |headers: &[Header]| newest(headers.iter().filter(|one| !one.deleted));
+            return Ok(each.iter().map(|headers| alive(headers)).collect());
+        }
+        let each = people.iter().map(|person| {
+            let (found, _) = self.range(*person, &[kind], moment)?;
+            Ok(found.first().map(|one| one.item))
+        });
+        each.collect()
+    }
+
     /// A source may have sent several Patients that are one person: the newest is the person's.
     fn only_newest_patient(&self, found: &mut Vec<Candidate>) {
-        let newest = found
+        let patients = found
             .iter()
             .filter(|one| one.kind == ResourceType::PATIENT)
-            .filter_map(|one| one.header.as_ref())
-            .max_by_key(|header| (header.moment, header.received_at, header.item.0))
-            .map(|header| header.item);
+            .filter_map(|one| one.header.as_ref());
+        let newest = newest(patients);
         found.retain(|one| one.kind != ResourceType::PATIENT || Some(one.item) == newest);
     }
 
@@ -316,6 +334,13 @@ impl<'a> Scope<'a> {
         }
         Ok(held)
     }
+}
+
+/// What of a person came last.
+fn newest<'h>(headers: impl Iterator<Item = &'h Header>) -> Option<ItemId> {
+    headers
+        .max_by_key(|header| (header.moment, header.received_at, header.item.0))
+        .map(|header| header.item)
 }
 
 /// A body under another id. Our bodies begin with type and id, so this is a splice.

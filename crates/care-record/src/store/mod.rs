@@ -79,6 +79,18 @@ pub(crate) trait Store: Send + Sync {
         Ok(headers)
     }
 
+    /// The same of several people, one after another as they were asked.
+    fn headers_of_each(
+        &self,
+        people: &[PersonId],
+        view: &View,
+        resource_type: ResourceType,
+    ) -> Result<Vec<Vec<Header>>, StoreError> {
+        let each = people.iter();
+        each.map(|person| self.headers_of(*person, view, resource_type))
+            .collect()
+    }
+
     /// Bodies of these items, where the view permits them; in the order asked, absent ones left out.
     fn bodies(
         &self,

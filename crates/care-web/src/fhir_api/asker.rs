@@ -122,6 +122,14 @@ fn out_of_scope(kind: ResourceType, interaction: Interaction) -> Problem {
     )
 }
 
+/// The query of a granular scope asks what the type does not have, or asks other resources.
+pub(super) fn unread_scope() -> Problem {
+    Problem::forbidden(
+        "A scope of the token cannot be read",
+        "The query of a granular scope must be one of the type's own searches. Get a token with another scope.",
+    )
+}
+
 impl FromRequestParts<Shared> for Asker {
     type Rejection = ApiProblem;
 

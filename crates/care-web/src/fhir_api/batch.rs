@@ -142,13 +142,14 @@ impl AskedBundle<'_> {
             entries.into_iter().partition(|entry| entry.method.reads());
         let writes: Result<Vec<RestWrite>, RestRefusal> =
             writes.into_iter().map(BundleEntry::write).collect();
-        let writes = match writes {
+        let mut writes = match writes {
             Ok(writes) => writes,
             Err(refusal) => return Ok(refused(refusal)),
         };
         if !writes.is_empty() {
-            for write in &writes {
-                may_write(self.asker, write.resource_type, write.method)?;
+            for write in &mut writes {
+                write.within =
+                    may_write(&self.state, self.asker, write.resource_type, write.method)?;
             }
             let places: Vec<usize> = writes.iter().filter_map(|write| write.entry).collect();
             let written = match self.all(writes).await? {
@@ -218,12 +219,13 @@ impl AskedBundle<'_> {
 
     async fn write(&self, entry: BundleEntry) -> Json {
         let number = entry.number;
-        let write = match entry.write() {
+        let mut write = match entry.write() {
             Ok(write) => write,
             Err(refusal) => return told_refusal(&refusal),
         };
-        if let Err(problem) = may_write(self.asker, write.resource_type, write.method) {
-            return read_response(problem.into_response(), false).await;
+        match may_write(&self.state, self.asker, write.resource_type, write.method) {
+            Ok(within) => write.within = within,
+            Err(problem) => return read_response(problem.into_response(), false).await,
         }
         let bytes = write
             .body

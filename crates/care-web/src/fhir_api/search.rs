@@ -17,7 +17,7 @@ use care_core::vocabulary::NhsNumber;
 use care_record::{Caller, Cursor, FhirAsk, FhirError, Readable, SearchAsk, SearchPage};
 
 use super::answer::{self, Asked, Mode, Prefer, Searchset};
-use super::asker::Asker;
+use super::asker::{Asker, unread_scope};
 use super::page_token::{self, MOST_BACK, PageToken};
 use super::read::{MOST_ITEMS, problem, type_of};
 use crate::problem::{ApiProblem, Problem};
@@ -550,11 +550,7 @@ pub(super) fn narrowing(
     let read = Query::read(Some(kind), pairs, parameters, base, strict);
     match read {
         Ok(query) if !query.criteria.is_empty() => Ok(query.criteria),
-        _ => Err(Problem::forbidden(
-            "A scope of the token cannot be read",
-            "The query of a granular scope must be one of the type's own searches. Get a token with another scope.",
-        )
-        .into()),
+        _ => Err(unread_scope().into()),
     }
 }
 

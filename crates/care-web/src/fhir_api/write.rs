@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{patch, post, put};
 use care_core::fhir::{Json, Limits, ResourceType, xml};
 use care_record::{
-    DeliveryOutcome, RestAnswer, RestMethod, RestRefusal, RestRequest, RestWrite, SupplyCaller,
-    Written,
+    DeliveryOutcome, Picked, PickedWords, RestAnswer, RestMethod, RestRefusal, RestRequest,
+    RestWrite, SupplyCaller, Written,
 };
 
 use super::answer::{Prefer, Returns, fhir_json, set_version};
-use super::asker::Asker;
+use super::asker::{Asker, unread_scope};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
@@ -144,14 +144,15 @@ fn criteria(query: Option<&str>) -> Option<String> {
     (!kept.is_empty()).then(|| kept.join("&"))
 }
 
-/// Whether a token may write so. Scopes narrowed by a query are for reading.
+/// Whether a token may write so, and what its scopes narrow the write to.
 ///
 /// Errors: 403.
 pub(super) fn may_write(
+    state: &Shared,
     asker: &Asker,
     kind: ResourceType,
     method: RestMethod,
-) -> Result<(), ApiProblem> {
+) -> Result<Option<Picked>, ApiProblem> {
     asker.source()?;
     if !super::table::is_written(kind) {
         return Err(Problem::new(
@@ -167,14 +168,20 @@ pub(super) fn may_write(
         RestMethod::Update | RestMethod::Patch => Interaction::Update,
         RestMethod::Delete => Interaction::Delete,
     };
-    if asker.may(kind, interaction)?.is_everything() {
-        return Ok(());
+    let within = asker.may(kind, interaction)?;
+    if within.is_everything() {
+        return Ok(None);
     }
-    Err(Problem::forbidden(
-        "The token does not allow this",
-        "A scope with a query is for reading. Ask for a scope of the type without one.",
-    )
-    .into())
+    let words = PickedWords {
+        types: None,
+        groups: vec![(kind.name().to_owned(), within.queries().to_vec())],
+    };
+    let base = format!("{}/fhir/R4", state.config.server.base_url);
+    let parameters = state.record.search_parameters().all();
+    match Picked::read(&words, &base, &parameters) {
+        Ok(picked) => Ok(Some(picked)),
+        Err(_) => Err(unread_scope().into()),
+    }
 }
 
 async fn one(
@@ -184,7 +191,7 @@ async fn one(
     asked: Asked<'_>,
     bytes: Bytes,
 ) -> Result<Response, ApiProblem> {
-    may_write(asker, asked.kind, asked.method)?;
+    let within = may_write(state, asker, asked.kind, asked.method)?;
     if bytes.len() > LONGEST_RESOURCE_BYTES {
         return Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -214,6 +221,7 @@ async fn one(
         body: None,
         full_url: None,
         entry: None,
+        within,
     };
     let asked_for = format!(
         "{:?} {}/{} {:?} {:?} {:?} {:?}",

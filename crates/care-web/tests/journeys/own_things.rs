@@ -626,36 +626,65 @@ async fn each_letter_of_a_scope_allows_its_own_and_a_query_narrows_what_is_read(
             .total(),
         0
     );
-    // With a query nothing is written, and it is said
-    for (letter, method, path) in [
-        ('c', "POST", "Observation".to_owned()),
-        ('u', "PUT", format!("Observation/{vital}")),
-        ('d', "DELETE", format!("Observation/{vital}")),
+    // So does writing: what is there and what becomes of it must both meet the query
+    let scope = scope.replace(".rs?", ".cruds?");
+    let writes = Api::new(&demo, &["--as", "feed-hospital", "--scope", &scope]);
+    let of = |key: &str, category: &str| Some(observation(key, "w-77", category));
+    let patch = |category: &str| {
+        Some(json!([{ "op": "replace", "path": "/category/0/coding/0/code", "value": category }]))
+    };
+    let (lab_path, vital_path) = (
+        format!("Observation/{laboratory}"),
+        format!("Observation/{vital}"),
+    );
+    let transaction = |category: &str| {
+        let entry = |key: &str, category: &str| {
+            let request = json!({ "method": "PUT", "url": format!("Observation/{key}") });
+            json!({ "resource": observation(key, "w-77", category), "request": request })
+        };
+        let entries = [entry("o-8", "vital-signs"), entry("o-9", category)];
+        Some(json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries }))
+    };
+    let before = api.get("Observation?_total=accurate").await.total();
+    for (method, path, body, status) in [
+        ("POST", "Observation", of("o-4", "laboratory"), 403),
+        ("PUT", "Observation/o-5", of("o-5", "laboratory"), 403),
+        ("PUT", &lab_path, of(&laboratory, "vital-signs"), 403),
+        ("PUT", &vital_path, of(&vital, "laboratory"), 403),
+        ("PATCH", &lab_path, patch("vital-signs"), 403),
+        ("PATCH", &vital_path, patch("laboratory"), 403),
+        ("DELETE", &lab_path, None, 403),
+        ("DELETE", "Observation?category=laboratory&_count=10", None, 403),
+        ("POST", "", transaction("laboratory"), 403),
     ] {
-        let scope = format!("system/Observation.{letter}?category=vital-signs");
-        let narrow = Api::new(&demo, &["--as", "feed-hospital", "--scope", &scope]);
-        let answer = narrow
-            .ask(
-                method,
-                &path,
-                Some(observation(&vital, &person, "vital-signs")),
-            )
-            .await;
-        assert_eq!(
-            (answer.status, answer.code()),
-            (403, "forbidden"),
-            "{letter}: {}",
-            answer.json
-        );
+        let answer = writes.ask(method, path, body).await;
+        let told = answer.json.to_string();
+        assert_eq!(answer.status, status, "{method} {path}: {told}");
+        assert_eq!(answer.code(), "forbidden", "{method} {path}: {told}");
         assert!(
-            answer
-                .json
-                .to_string()
-                .contains("A scope with a query is for reading"),
-            "{}",
-            answer.json
+            told.contains("narrow this type by a query"),
+            "{method} {path}: {told}"
         );
     }
+    let after = api.get("Observation?_total=accurate").await.total();
+    assert_eq!(after, before, "nothing of it was written");
+    for (method, path, body, status) in [
+        ("POST", "Observation", of("o-4", "vital-signs"), 201),
+        ("PUT", "Observation/o-5", of("o-5", "vital-signs"), 201),
+        ("PUT", &vital_path, of(&vital, "vital-signs"), 200),
+        ("POST", "", transaction("vital-signs"), 200),
+        ("DELETE", &vital_path, None, 204),
+    ] {
+        let answer = writes.ask(method, path, body).await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.json);
+    }
+    // A query that the type does not have allows nothing
+    let scope = "system/Observation.c?nonsense=1";
+    let broken = Api::new(&demo, &["--as", "feed-hospital", "--scope", scope]);
+    let answer = broken
+        .ask("POST", "Observation", of("o-6", "vital-signs"))
+        .await;
+    assert_eq!(answer.status, 403, "{}", answer.json);
 }
 
 #[tokio::test]

@@ -266,6 +266,7 @@ impl BundleEntry {
             body,
             full_url: self.full_url,
             entry: Some(self.number),
+            within: None,
         })
     }
 }

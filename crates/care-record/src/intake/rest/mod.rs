@@ -31,6 +31,7 @@ pub use refused::RestRefusal;
 pub(super) use take::{receive, takes_the_feeds_road};
 
 use super::DeliveryOutcome;
+use crate::picked::Picked;
 
 /// What becomes of a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +69,9 @@ pub struct RestWrite {
     pub full_url: Option<String>,
     /// In a Bundle, its place among the entries.
     pub entry: Option<usize>,
+    /// What the token's scopes narrow the write to: what is there and what becomes of it must both be
+    /// among it. None: whatever the source sent itself.
+    pub within: Option<Picked>,
 }
 
 /// One request: a write, or the writes of a transaction.

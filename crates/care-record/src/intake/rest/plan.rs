@@ -84,6 +84,7 @@ impl Plan {
             let aim = plan
                 .aim(finder, write, &|| keys(place), now)
                 .map_err(|stop| about(stop, write.entry))?;
+            check_within(write, &aim, now).map_err(|refusal| refusal.about(write.entry))?;
             plan.claim(finder, write, &aim, &mut taken)
                 .map_err(|stop| about(stop, write.entry))?;
             aims[place] = Some(aim);
@@ -417,6 +418,35 @@ fn check_match(write: &RestWrite, held: Option<&Held>) -> Result<(), Stop> {
         return Ok(());
     }
     Err(RestRefusal::other_version().into())
+}
+
+/// What is there, and what becomes of it, against the query of a granular scope. A scope for vital signs
+/// makes no laboratory result, turns none into one, and takes none away.
+fn check_within(write: &RestWrite, aim: &Aim, now: Timestamp) -> Result<(), RestRefusal> {
+    let Some(within) = &write.within else {
+        return Ok(());
+    };
+    let kind = write.resource_type;
+    let fits = |held: &Held| held.deleted || within.fits(kind, &held.body, now);
+    let all_fit = match aim {
+        Aim::Found(held) => fits(held),
+        Aim::Delete(all) => all.iter().all(fits),
+        Aim::Put(put) => {
+            let sent = write.body.as_ref();
+            let becomes = sent.filter(|_| write.method != RestMethod::Patch);
+            put.held.as_ref().is_none_or(fits)
+                && within.fits_read(kind, becomes.unwrap_or(&put.resource), now)
+        }
+    };
+    if all_fit {
+        return Ok(());
+    }
+    Err(RestRefusal::one(
+        403,
+        "forbidden",
+        "The token's scopes narrow this type by a query, and what is there or what was sent does not meet it. Nothing was written.",
+        "Send what meets the query, or ask for a token whose scope has another or none.",
+    ))
 }
 
 /// How many a conditional delete may take, and its criteria without that.

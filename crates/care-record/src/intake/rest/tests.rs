@@ -99,6 +99,7 @@ fn write(method: RestMethod, kind: ResourceType) -> RestWrite {
         body: None,
         full_url: None,
         entry: None,
+        within: None,
     }
 }
 

@@ -219,6 +219,17 @@ impl Store for PostgresStore {
         self.read(|link| read_items::headers_of(link, &parts, &filter, resource_type))
     }
 
+    fn headers_of_each(
+        &self,
+        people: &[PersonId],
+        view: &View,
+        resource_type: ResourceType,
+    ) -> Result<Vec<Vec<Header>>, StoreError> {
+        let each: Vec<Vec<i64>> = people.iter().map(|person| self.parts(*person)).collect();
+        let filter = Filter::of_lists(view);
+        self.read(|link| read_items::headers_of_each(link, &each, &filter, resource_type))
+    }
+
     fn bodies_in(
         &self,
         person: PersonId,

@@ -48,6 +48,19 @@ pub(super) fn headers_of(
     filter: &Filter,
     resource_type: ResourceType,
 ) -> Read<Vec<Header>> {
+    let each = [parts.to_vec()];
+    let mut all = headers_of_each(link, &each, filter, resource_type)?;
+    Ok(all.pop().unwrap_or_default())
+}
+
+/// The headers of one type of several people, each of whom has parts, in one statement.
+pub(super) fn headers_of_each(
+    link: &Link,
+    each: &[Vec<i64>],
+    filter: &Filter,
+    resource_type: ResourceType,
+) -> Read<Vec<Vec<Header>>> {
+    let parts = each.concat();
     let rows = link.query(
         sql::HEADERS_OF,
         &[
@@ -59,12 +72,20 @@ pub(super) fn headers_of(
             &i32::from(resource_type.number()),
         ],
     )?;
-    let mut headers = rows
-        .iter()
-        .map(|row| ItemRow::of(row)?.header())
-        .collect::<Result<Vec<_>, StoreError>>()?;
-    headers.sort_by_key(|header| header.item.0 as i64);
-    Ok(headers)
+    let mut all: Vec<Vec<Header>> = each.iter().map(|_| Vec::new()).collect();
+    for row in &rows {
+        let row = ItemRow::of(row)?;
+        let (part, header) = (row.person, row.header()?);
+        for (parts, headers) in each.iter().zip(&mut all) {
+            if parts.contains(&part) {
+                headers.push(header.clone());
+            }
+        }
+    }
+    for headers in &mut all {
+        headers.sort_by_key(|header| header.item.0 as i64);
+    }
+    Ok(all)
 }
 
 /// The bodies of one type, unless there are more than `most`.

@@ -9,7 +9,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use care_core::fhir::{Json, Limits, ResourceType};
-use care_record::{RestAnswer, RestMethod, RestWrite, SupplyCaller, VersionAsk};
+use care_record::{Picked, RestAnswer, RestMethod, RestWrite, SupplyCaller, VersionAsk};
 
 use super::super::answer::{self, Prefer, set_version};
 use super::super::asker::Asker;
@@ -165,7 +165,7 @@ async fn change(
 ) -> Result<Response, ApiProblem> {
     let kind = kind(name)?;
     check_id(&id)?;
-    may_write(who, kind, RestMethod::Update)?;
+    let within = may_write(state, who, kind, RestMethod::Update)?;
     let caller = who.source()?.clone();
     let form = headers
         .get(header::CONTENT_TYPE)
@@ -183,6 +183,7 @@ async fn change(
         if_match,
         request_id,
         body,
+        within,
     };
     let shared = state.clone();
     let done = crate::blocking(move || asked.write(&shared, &caller)).await??;
@@ -252,6 +253,7 @@ struct Asked {
     if_match: Option<String>,
     request_id: Option<String>,
     body: Bytes,
+    within: Option<Picked>,
 }
 
 impl Asked {
@@ -290,6 +292,7 @@ impl Asked {
                 body: Some(resource),
                 full_url: None,
                 entry: None,
+                within: self.within.clone(),
             };
             let answer = perform(
                 state,

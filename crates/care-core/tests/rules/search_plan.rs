@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use care_core::fhir::search::{
     Criterion, Handling, IndexValue, ParameterKind, Parameters, Query, Reach, SearchParameter,
-    Wanted, arrived, every, extract, folded, item_term, plan, terms, words,
+    Wanted, arrived, every, extract, folded, item_term, names_list, plan, terms, words,
 };
 use care_core::fhir::{Json, Limits, ResourceType};
 use care_core::vocabulary::SourceCode;
@@ -124,6 +124,12 @@ fn finds(wanted: &Wanted, of: ResourceType, terms: &BTreeSet<String>) -> bool {
         Wanted::All(all) => all.iter().all(|one| finds(one, of, terms)),
         Wanted::Any(any) => any.iter().any(|one| finds(one, of, terms)),
         Wanted::Not(one) => !finds(one, of, terms),
+        Wanted::Listed { list, wanted } => {
+            let found = finds(wanted, of, terms);
+            assert!(!found || terms.contains(list), "it stands on its list");
+            assert!(names_list(list), "its name says that it is a list");
+            found
+        }
         Wanted::Everything => terms.contains(&every(&source(), of)),
     }
 }

@@ -491,7 +491,9 @@ fn older_patients(
     moment: Option<u64>,
 ) -> Result<HashSet<(Option<PersonId>, ItemId)>, SearchError> {
     let patients = || {
-        let patients = found.iter().filter(|held| held.kind == ResourceType::PATIENT);
+        let patients = found
+            .iter()
+            .filter(|held| held.kind == ResourceType::PATIENT);
         patients.filter_map(|held| Some((held.owner?, held.item)))
     };
     let mut people: Vec<PersonId> = patients().map(|(person, _)| person).collect();

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use care_core::fhir::search::{Parameters, Wanted, arrived, extract, terms};
+use care_core::fhir::search::{Parameters, Wanted, arrived, extract, names_list, terms};
 use care_core::fhir::{Json, Limits};
 use care_core::vocabulary::{ItemId, PersonId};
 
@@ -245,6 +245,19 @@ impl Indexer {
     }
 }
 
+/// The names of lists an item stands on, and its other words.
+pub(super) fn parted(words: &str) -> (impl Iterator<Item = &str>, &str) {
+    let mut border = 0;
+    for word in words.split_inclusive(' ') {
+        if !names_list(word) {
+            break;
+        }
+        border += word.len();
+    }
+    let (lists, rest) = words.split_at(border);
+    (lists.split_ascii_whitespace(), rest)
+}
+
 /// How an engine writes a query.
 pub(super) trait Language {
     fn term(&self, term: &str) -> String;
@@ -282,6 +295,7 @@ fn tell<L: Language>(wanted: &Wanted, every: &str, language: &L) -> Told {
     match wanted {
         Wanted::Term(term) => Told::Some(language.term(term)),
         Wanted::Prefix(term) => Told::Some(language.prefix(term)),
+        Wanted::Listed { wanted, .. } => tell(wanted, every, language),
         Wanted::Everything => Told::Everything,
         Wanted::Not(_) => tell_all(std::slice::from_ref(wanted), every, language),
         Wanted::All(all) => tell_all(all, every, language),
@@ -382,6 +396,29 @@ mod tests {
             };
             assert_eq!(said, expected, "{wanted:?}");
         }
+    }
+
+    #[test]
+    fn lists_are_parted_from_words() {
+        let resource = br#"{"resourceType":"Observation","status":"final","category":[{"coding":[{"code":"laboratory"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"718-7"},{"code":"4548-4"}]}}"#;
+        let resource = Json::parse(resource, Limits::default()).expect("JSON");
+        let source = care_core::vocabulary::SourceCode::parse("RJ1").expect("a code");
+        let of = care_core::fhir::ResourceType::OBSERVATION;
+        let words = terms(
+            &source,
+            of,
+            &extract(&resource, Parameters::r4()),
+            &resource,
+        );
+        let text = words.join(" ");
+        let (lists, rest) = parted(&text);
+        let (lists, rest): (Vec<_>, Vec<_>) = (lists.collect(), rest.split(' ').collect());
+        assert_eq!(lists.len(), 3, "{lists:?}");
+        assert_eq!(lists.len() + rest.len(), words.len());
+        assert!(lists.iter().all(|one| names_list(one)));
+        assert!(!rest.iter().any(|one| names_list(one)), "{rest:?}");
+        assert_eq!(parted("abc def").1, "abc def");
+        assert_eq!(parted("").1, "");
     }
 
     #[test]

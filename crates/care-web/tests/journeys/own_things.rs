@@ -654,7 +654,12 @@ async fn each_letter_of_a_scope_allows_its_own_and_a_query_narrows_what_is_read(
         ("PATCH", &lab_path, patch("vital-signs"), 403),
         ("PATCH", &vital_path, patch("laboratory"), 403),
         ("DELETE", &lab_path, None, 403),
-        ("DELETE", "Observation?category=laboratory&_count=10", None, 403),
+        (
+            "DELETE",
+            "Observation?category=laboratory&_count=10",
+            None,
+            403,
+        ),
         ("POST", "", transaction("laboratory"), 403),
     ] {
         let answer = writes.ask(method, path, body).await;

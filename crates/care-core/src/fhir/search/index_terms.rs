@@ -16,6 +16,14 @@ const MOST_WORDS: usize = 400;
 /// is left out, as [`super::extract`] leaves out a parameter that has too many values.
 const MOST_TERMS: usize = 60_000;
 
+/// The parameters whose values have lists.
+const LISTED: [u32; 4] = [
+    key_of("code"),
+    key_of("type"),
+    key_of("category"),
+    key_of("vaccine-code"),
+];
+
 /// How each sort of saying is marked in a term.
 pub(super) mod sort {
     pub const HERE: &str = "here";
@@ -39,7 +47,8 @@ pub(super) mod sort {
 /// The terms of a resource of a source with these values ([`super::extract`], and what its `meta` will
 /// say: see [`arrived`]). Each once, in order. `resource` is asked for its words.
 ///
-/// What [`super::plan`] makes of a criterion finds every resource that meets it among these.
+/// What [`super::plan`] makes of a criterion finds every resource that meets it among these. Names of
+/// lists ([`super::names_list`]) come first: an engine that keeps none leaves them out.
 pub fn terms(
     source: &SourceCode,
     resource_type: ResourceType,
@@ -56,6 +65,13 @@ pub fn terms(
         }
         found.push(scope.term(sort::EXISTS, &[]));
         say(scope, value, &mut found);
+        if let IndexValue::Token {
+            code: Some(code), ..
+        } = value
+            && is_listed(*parameter)
+        {
+            found.push(scope.list(code));
+        }
     }
     word_terms(
         Scope::new(source, resource_type, NO_PARAMETER),
@@ -66,6 +82,12 @@ pub fn terms(
     found.dedup();
     found.truncate(MOST_TERMS);
     found
+}
+
+/// Whether all that have one value of a parameter stand on a list: codes that many resources share and few
+/// of a page's neighbours have.
+pub(super) fn is_listed(parameter: u32) -> bool {
+    LISTED.contains(&parameter)
 }
 
 /// The term of every resource of a type of a source.

@@ -39,6 +39,7 @@ pub use matches::{Alone, Reach, parent_of};
 pub use parameters::{ParameterError, ParameterKind, Parameters, SearchParameter};
 pub use plan::{Plan, Wanted, every, plan};
 pub use query::{Handling, Include, Query, QueryError, SortKey, Summary, Total};
+pub use scope::names_list;
 pub use text::folded;
 pub use value::{CodeSystem, IndexValue, Span};
 pub use words::words;

@@ -106,10 +106,14 @@ impl SearchParameter {
 }
 
 /// The key of a parameter's name.
-pub(super) fn key_of(code: &str) -> u32 {
-    code.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+pub(super) const fn key_of(code: &str) -> u32 {
+    let mut hash = 0x811c_9dc5_u32;
+    let mut rest = code.as_bytes();
+    while let [byte, after @ ..] = rest {
+        hash = (hash ^ *byte as u32).wrapping_mul(0x0100_0193);
+        rest = after;
+    }
+    hash
 }
 
 /// Why a deployment's own parameter cannot be used.

@@ -6,7 +6,7 @@
 
 use super::buckets::{When, around, exactly, from, is_beyond, is_midnight, stretch, up_to};
 use super::criterion::{Comparison, Criterion, Modifier, Question, Term};
-use super::index_terms::{among, base, id_term, sort, when};
+use super::index_terms::{among, base, id_term, is_listed, sort, when};
 use super::parameters::{ParameterKind, SearchParameter};
 use super::scope::{NO_PARAMETER, Scope};
 use super::text::folded;
@@ -27,6 +27,13 @@ pub enum Wanted {
     Any(Vec<Wanted>),
     /// Those that are not in this.
     Not(Box<Wanted>),
+    /// What `wanted` finds, all of which stands on one list: for an engine that walks along lists.
+    Listed {
+        /// The list's name, a term of each resource on it.
+        list: String,
+        /// Which of those on it.
+        wanted: Box<Wanted>,
+    },
     /// All.
     Everything,
 }
@@ -289,14 +296,22 @@ impl Asked<'_> {
                 Some(system) => self.term(sort::KNOWN_IN, &[system, code]),
             };
         }
-        match system {
+        let Plan { wanted, exact } = match system {
             None => self.term(sort::CODE, &[code]),
             Some("") => Plan::roughly(self.term(sort::CODE, &[code]).wanted),
             Some(system) => Plan::any([
                 self.term(sort::CODED, &[system, code]),
                 self.term(sort::IMPLIED, &[code]),
             ]),
+        };
+        if !is_listed(self.parameter.key()) {
+            return Plan { wanted, exact };
         }
+        let wanted = Wanted::Listed {
+            list: self.scope.list(code),
+            wanted: Box::new(wanted),
+        };
+        Plan { wanted, exact }
     }
 
     fn reference(&self, of: Option<ResourceType>, id: &str, url: Option<&str>) -> Plan {

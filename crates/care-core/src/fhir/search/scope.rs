@@ -11,8 +11,15 @@ const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const WHOLE: u32 = 11;
 /// Letters of the scope of a text.
 const HEAD: u32 = 7;
+/// What the name of a list begins with: before all of [`LETTERS`] in order, so that lists come first.
+const LIST: char = '0';
 /// Letters of a text that its term keeps.
 pub(super) const TEXT_LETTERS: usize = 24;
+
+/// Whether a term names a list: see [`super::Wanted::Listed`].
+pub fn names_list(term: &str) -> bool {
+    term.starts_with(LIST)
+}
 
 /// FNV-1a of 64 bits.
 #[derive(Clone, Copy)]
@@ -61,6 +68,11 @@ impl Scope {
             hash = hash.with(part.as_bytes());
         }
         hash.letters(WHOLE)
+    }
+
+    /// The name of a list of all that have this code, whatever its system. No other term begins as it does.
+    pub fn list(self, code: &str) -> String {
+        format!("{LIST}{}", self.term("l", &[code]))
     }
 
     /// The term of a number in an order.

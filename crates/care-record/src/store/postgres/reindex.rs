@@ -6,7 +6,7 @@ use super::link::{Link, Value};
 use super::readers::ReadError;
 use super::row::get;
 use super::sql;
-use super::write::values;
+use super::write::{Kept, lists, terms, values};
 use crate::store::body::Codec;
 use crate::store::index::{Reindexed, Reread, spot};
 use crate::store::row::ItemRow;
@@ -41,29 +41,18 @@ pub(super) fn reread(link: &Link, codec: &Codec, work: &IndexWork, most: u32) ->
 pub(super) fn put(link: &Link, work: &IndexWork, items: &[Reindexed], is_last: bool) -> Read<()> {
     let spots = link.query(sql::SPOTS, &[])?;
     let held: i64 = spots.first().map_or(Ok(0), |row| get(row, 0))?;
-    let mut rows = (
-        Vec::new(),
-        Vec::new(),
-        Vec::new(),
-        Vec::new(),
-        Vec::new(),
-        Vec::new(),
-    );
-    for (number, item) in (held + 1..).zip(items) {
-        let Some(words) = &item.words else { continue };
-        rows.0.push(item.key.0);
-        rows.1.push(item.key.2);
-        rows.2.push(spot(item.spot_seconds, number));
-        rows.3.push(item.key.1 as i32);
-        rows.4.push(&**words);
-        rows.5.push(item.version as i32);
-    }
+    let kept: Vec<Kept<'_>> = (held + 1..)
+        .zip(items)
+        .filter_map(|(number, item)| {
+            let words = item.words.as_deref()?;
+            let spot = spot(item.spot_seconds, number);
+            Some(Kept::of(item.key, spot, item.version, words))
+        })
+        .collect();
     let mut pipeline = link.pipeline();
     pipeline.add(sql::PUT_TALLY, values!["spots", items.len() as i64])?;
-    pipeline.add(
-        sql::REINDEX,
-        values![rows.0, rows.1, rows.2, rows.3, rows.4, rows.5],
-    )?;
+    pipeline.add(sql::REINDEX, terms(&kept))?;
+    pipeline.add(sql::RELIST, lists(&kept))?;
     let (person, kind, item) = items.last().map_or(work.after, |item| item.key);
     let done = items.len() as i64;
     pipeline.add(
@@ -80,6 +69,7 @@ pub(super) fn put(link: &Link, work: &IndexWork, items: &[Reindexed], is_last: b
 pub(super) fn again(link: &Link) -> Read<()> {
     let mut pipeline = link.pipeline();
     pipeline.add(sql::INDEX_CLEAR, values![i64::MIN])?;
+    pipeline.add(sql::INDEX_CLEAR_LISTS, values![i64::MIN])?;
     pipeline.add(sql::INDEX_CLEAR_WORK, Vec::new())?;
     pipeline.add(sql::INDEX_ALL, Vec::new())?;
     Ok(pipeline.commit()?)

@@ -111,19 +111,78 @@ macro_rules! few {
         "4"
     };
 }
+/// That there are more.
+macro_rules! many {
+    () => {
+        concat!("(SELECT many FROM n) >= ", few!())
+    };
+}
 
-/// Items by the index: $6 the query, $7 the spot after which, $8 the type, $9 how many.
+/// Matches in the order of their spots, found by walking along all spots of the type, under a condition.
+/// $6 the query, $7 the spot after which, $8 the type, $9 how many.
 ///
-/// The index of words gives its matches in no order. So a query that few match has them all read and put
-/// in order, and one that many match walks along the spots, where the next match is never far. Each way
-/// names its index by leaving no other (`+ 0`; a function where an operator would be looked up), so that
-/// one plan is right whatever was known of the tables when it was made. Joined by the key, the person
+/// Each way in names its index by leaving no other (`+ 0`; a function where an operator would be looked
+/// up), so that one plan is right whatever was known of the tables when it was made.
+///
+/// Where the view takes out nothing of what the index holds, the walk itself ends after so many
+/// (`$limit`): a plan that does not know it gathers all matches first.
+macro_rules! along_spots {
+    ($condition:expr, $than:literal, $order:literal, $limit:literal) => {
+        concat!(
+            "(SELECT t.person, t.kind, t.item, t.spot FROM item_term AS t WHERE ",
+            $condition,
+            " AND ts_match_vq(t.words, $6::text::tsquery) AND t.kind = $8::integer AND t.spot ",
+            $than,
+            " $7::bigint ORDER BY t.spot ",
+            $order,
+            $limit,
+            ")"
+        )
+    };
+}
+
+/// The same along a list ($10), on which all matches stand. What a row of it says holds where the words
+/// of the item stand at the same spot.
+macro_rules! along_list {
+    ($condition:expr, $than:literal, $order:literal, $limit:literal) => {
+        concat!(
+            "(SELECT l.person, l.kind, l.item, l.spot FROM item_list AS l JOIN item_term AS t \
+             ON t.person = l.person AND t.kind = l.kind AND t.item = l.item AND t.spot + 0 = l.spot WHERE ",
+            $condition,
+            " AND ts_match_vq(t.words, $6::text::tsquery) AND t.kind + 0 = $8::integer \
+             AND l.list = $10::text AND l.spot ",
+            $than,
+            " $7::bigint ORDER BY l.spot ",
+            $order,
+            $limit,
+            ")"
+        )
+    };
+}
+
+/// The items of a walk with their bodies, as far as the view permits them. Joined by the key, the person
 /// first, so that each machine joins its own.
-///
-/// Where the view takes out nothing of what the index holds, the walk itself ends after so many: a plan
-/// that does not know it gathers all matches first.
-macro_rules! found {
-    ($than:literal, $order:literal, $limit:literal) => {
+macro_rules! walked {
+    ($walk:expr, $order:literal) => {
+        concat!(
+            "(SELECT ",
+            item_columns!(),
+            ", i.body, w.spot FROM ",
+            $walk,
+            " AS w JOIN item AS i ON i.person = w.person AND i.kind = w.kind AND i.item = w.item WHERE ",
+            permitted!("i"),
+            alive!("i"),
+            " ORDER BY w.spot ",
+            $order,
+            " LIMIT $9::bigint)"
+        )
+    };
+}
+
+/// Items by the index of words, which gives its matches in no order. So a query that few match has them
+/// all read and put in order, and one that many match walks.
+macro_rules! few_or {
+    ($walk:expr, $than:literal, $order:literal) => {
         concat!(
             "WITH f AS MATERIALIZED (SELECT t.person, t.kind, t.item, t.spot FROM item_term AS t \
              WHERE $1::bigint[] IS NULL AND t.words @@ $6::text::tsquery AND t.kind + 0 = $8::integer \
@@ -145,24 +204,41 @@ macro_rules! found {
             alive!("i"),
             " ORDER BY g.spot ",
             $order,
-            " LIMIT $9::bigint) UNION ALL (SELECT ",
-            item_columns!(),
-            ", i.body, t.spot FROM (SELECT t.person, t.kind, t.item, t.spot FROM item_term AS t \
-             WHERE (SELECT many FROM n) >= ",
-            few!(),
-            " AND ts_match_vq(t.words, $6::text::tsquery) AND t.kind = $8::integer AND t.spot ",
-            $than,
-            " $7::bigint ORDER BY t.spot ",
-            $order,
-            $limit,
-            ") AS t JOIN item AS i ON i.person = t.person AND i.kind = t.kind AND i.item = t.item \
-             WHERE ",
-            permitted!("i"),
-            alive!("i"),
-            " ORDER BY t.spot ",
-            $order,
-            " LIMIT $9::bigint)"
+            " LIMIT $9::bigint) UNION ALL ",
+            walked!($walk, $order)
         )
+    };
+}
+
+/// Items by words that no list is of.
+macro_rules! found {
+    ($than:literal, $order:literal, $limit:literal) => {
+        few_or!(along_spots!(many!(), $than, $order, $limit), $than, $order)
+    };
+}
+
+/// Items by words of which one has a list.
+macro_rules! among_list {
+    ($than:literal, $order:literal, $limit:literal) => {
+        few_or!(along_list!(many!(), $than, $order, $limit), $than, $order)
+    };
+}
+
+/// Items that a list alone finds.
+macro_rules! on_list {
+    ($than:literal, $order:literal, $limit:literal) => {
+        walked!(
+            along_list!("$1::bigint[] IS NULL", $than, $order, $limit),
+            $order
+        )
+    };
+}
+
+/// Names of lists as they are written.
+macro_rules! listed_arrays {
+    () => {
+        "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::integer[]) \
+         AS k (person, item, spot, kind, list, version)"
     };
 }
 
@@ -262,6 +338,7 @@ pub(super) const PERSON_TABLES: &[&str] = &[
     "person_flag",
     "choice",
     "item_term",
+    "item_list",
 ];
 
 /// Statements about many people at once: searches for a person, and the upkeep.
@@ -277,10 +354,20 @@ pub(super) const ACROSS_PEOPLE: &[&str] = &[
     "FIND_OLDEST",
     "FIND_NEWEST_PERMITTED",
     "FIND_OLDEST_PERMITTED",
+    "FIND_LISTED_NEWEST",
+    "FIND_LISTED_OLDEST",
+    "FIND_LISTED_NEWEST_PERMITTED",
+    "FIND_LISTED_OLDEST_PERMITTED",
+    "FIND_AMONG_NEWEST",
+    "FIND_AMONG_OLDEST",
+    "FIND_AMONG_NEWEST_PERMITTED",
+    "FIND_AMONG_OLDEST_PERMITTED",
+    "TALLY_LISTED",
     "TALLY_WHOLE",
     "TALLY_PERMITTED",
     "REREAD",
     "INDEX_CLEAR",
+    "INDEX_CLEAR_LISTS",
     "INDEX_COUNT",
     "SEALED_TALLY",
     "JOINS",
@@ -471,6 +558,18 @@ statements! {
     FIND_OLDEST = found!(">", "ASC", " LIMIT $9::bigint");
     FIND_NEWEST_PERMITTED = found!("<", "DESC", "");
     FIND_OLDEST_PERMITTED = found!(">", "ASC", "");
+    FIND_LISTED_NEWEST = on_list!("<", "DESC", " LIMIT $9::bigint");
+    FIND_LISTED_OLDEST = on_list!(">", "ASC", " LIMIT $9::bigint");
+    FIND_LISTED_NEWEST_PERMITTED = on_list!("<", "DESC", "");
+    FIND_LISTED_OLDEST_PERMITTED = on_list!(">", "ASC", "");
+    FIND_AMONG_NEWEST = among_list!("<", "DESC", " LIMIT $9::bigint");
+    FIND_AMONG_OLDEST = among_list!(">", "ASC", " LIMIT $9::bigint");
+    FIND_AMONG_NEWEST_PERMITTED = among_list!("<", "DESC", "");
+    FIND_AMONG_OLDEST_PERMITTED = among_list!(">", "ASC", "");
+    TALLY_LISTED = "SELECT count(*) FROM (SELECT 1 FROM item_list AS l JOIN item_term AS t \
+        ON t.person = l.person AND t.kind = l.kind AND t.item = l.item AND t.spot = l.spot \
+        WHERE l.list = $4::text AND ts_match_vq(t.words, $1::text::tsquery) \
+        AND t.kind + 0 = $2::integer LIMIT $3::bigint) AS counted";
     TALLY_WHOLE = "SELECT count(*) FROM (SELECT 1 FROM item_term AS t \
         WHERE t.words @@ $1::text::tsquery AND t.kind + 0 = $2::integer LIMIT $3::bigint) AS counted";
     TALLY_PERMITTED = concat!(
@@ -501,6 +600,7 @@ statements! {
     INDEX_DONE = "DELETE FROM index_work WHERE number = $1::bigint";
     INDEX_DROP_ABOUT = "DELETE FROM index_work WHERE about = $1::text";
     INDEX_CLEAR = "DELETE FROM item_term WHERE person >= $1::bigint";
+    INDEX_CLEAR_LISTS = "DELETE FROM item_list WHERE person >= $1::bigint";
     INDEX_CLEAR_WORK = "DELETE FROM index_work";
     INDEX_ALL = "INSERT INTO index_work (number, about, kinds, person, kind, item, done, total) \
         SELECT 1, '', '', -9223372036854775808, 0, 0, 0, count FROM tally WHERE name = 'items'";
@@ -518,10 +618,20 @@ statements! {
     SPOTS = "SELECT count FROM tally WHERE name = 'spots'";
     PUT_TERMS = "INSERT INTO item_term (person, item, spot, kind, words) \
         SELECT k.person, k.item, k.spot, k.kind, array_to_tsvector(string_to_array(k.words, ' ')) \
-        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[]) \
-        AS k (person, item, spot, kind, words) \
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[], \
+        $6::integer[]) AS k (person, item, spot, kind, words, version) \
         ON CONFLICT (person, kind, item) DO UPDATE SET spot = excluded.spot, words = excluded.words";
+    PUT_LISTS = concat!("INSERT INTO item_list (person, item, spot, kind, list) \
+        SELECT k.person, k.item, k.spot, k.kind, k.list FROM ", listed_arrays!(),
+        " ON CONFLICT (person, kind, item, list) DO UPDATE SET spot = excluded.spot");
+    RELIST = concat!("INSERT INTO item_list (person, item, spot, kind, list) \
+        SELECT k.person, k.item, k.spot, k.kind, k.list FROM ", listed_arrays!(),
+        " JOIN item AS i ON i.person = k.person AND i.kind = k.kind AND i.item = k.item \
+        AND i.version = k.version \
+        ON CONFLICT (person, kind, item, list) DO UPDATE SET spot = excluded.spot");
     CLEAR_TERMS = "DELETE FROM item_term WHERE person = $1::bigint AND kind = $2::integer \
+        AND item = $3::bigint";
+    CLEAR_LISTS = "DELETE FROM item_list WHERE person = $1::bigint AND kind = $2::integer \
         AND item = $3::bigint";
 
     // What a batch must know before it can be decided.

@@ -283,6 +283,7 @@ fn no_statement_does_what_a_database_spread_by_person_refuses() {
         include_str!("../../../migrations/postgres/V0001__record.sql"),
         include_str!("../../../migrations/postgres/V0005__index.sql"),
         include_str!("../../../migrations/postgres/V0006__order.sql"),
+        include_str!("../../../migrations/postgres/V0007__lists.sql"),
     )
     .to_lowercase();
     for refused in [

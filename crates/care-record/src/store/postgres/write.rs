@@ -3,9 +3,10 @@
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 
-use super::decide::{Changes, Passing};
+use super::decide::{Changes, Key, Passing};
 use super::link::{Link, Pipeline};
 use super::sql;
+use crate::store::index::parted;
 use crate::store::is_closed;
 use crate::store::row::ItemRow;
 
@@ -151,26 +152,80 @@ fn items<'a>(pipeline: &mut Pipeline<'a>, changes: &'a Changes<'_>) -> Result<()
 fn words<'a>(pipeline: &mut Pipeline<'a>, changes: &'a Changes<'_>) -> Result<(), Error> {
     let mut kept = Vec::with_capacity(changes.words.len());
     for (key, words) in &changes.words {
-        match words {
-            Some((spot, words)) => kept.push((*spot, key, *words)),
-            None => pipeline.add(sql::CLEAR_TERMS, values![key.0, key.1 as i32, key.2])?,
+        let of = || values![key.0, key.1 as i32, key.2];
+        if words.is_none() {
+            pipeline.add(sql::CLEAR_TERMS, of())?;
+        }
+        let version = changes.items.get(key).map(|one| one.row.version);
+        // Only what was there before stands on lists.
+        if version != Some(1) {
+            pipeline.add(sql::CLEAR_LISTS, of())?;
+        }
+        if let Some((spot, words)) = words {
+            kept.push(Kept::of(*key, *spot, version.unwrap_or_default(), words));
         }
     }
     if kept.is_empty() {
         return Ok(());
     }
-    kept.sort_unstable_by_key(|row| row.0);
+    kept.sort_unstable_by_key(|one| one.spot);
+    pipeline.add(sql::PUT_TERMS, terms(&kept))?;
+    pipeline.add(sql::PUT_LISTS, lists(&kept))
+}
+
+/// What an item is kept under.
+pub(super) struct Kept<'a> {
+    pub key: Key,
+    pub spot: i64,
+    pub version: i64,
+    lists: Vec<&'a str>,
+    words: &'a str,
+}
+
+impl<'a> Kept<'a> {
+    pub fn of(key: Key, spot: i64, version: i64, words: &'a str) -> Self {
+        let (lists, words) = parted(words);
+        Self {
+            key,
+            spot,
+            version,
+            lists: lists.collect(),
+            words,
+        }
+    }
+}
+
+type Values<'a> = Vec<Box<dyn ToSql + Sync + 'a>>;
+
+/// Words in the columns of [`sql::PUT_TERMS`] and [`sql::REINDEX`].
+pub(super) fn terms<'a>(kept: &[Kept<'a>]) -> Values<'a> {
     let rows = kept.iter();
-    pipeline.add(
-        sql::PUT_TERMS,
-        values![
-            rows.clone().map(|row| row.1.0).collect::<Vec<_>>(),
-            rows.clone().map(|row| row.1.2).collect::<Vec<_>>(),
-            rows.clone().map(|row| row.0).collect::<Vec<_>>(),
-            rows.clone().map(|row| row.1.1 as i32).collect::<Vec<_>>(),
-            rows.map(|row| row.2).collect::<Vec<_>>(),
-        ],
-    )
+    values![
+        rows.clone().map(|one| one.key.0).collect::<Vec<_>>(),
+        rows.clone().map(|one| one.key.2).collect::<Vec<_>>(),
+        rows.clone().map(|one| one.spot).collect::<Vec<_>>(),
+        rows.clone().map(|one| one.key.1 as i32).collect::<Vec<_>>(),
+        rows.clone().map(|one| one.words).collect::<Vec<_>>(),
+        rows.map(|one| one.version as i32).collect::<Vec<_>>(),
+    ]
+}
+
+/// Lists in the columns of [`sql::PUT_LISTS`].
+pub(super) fn lists<'a>(kept: &[Kept<'a>]) -> Values<'a> {
+    let each = || {
+        let each = kept.iter();
+        each.flat_map(|one| one.lists.iter().map(move |list| (one, *list)))
+    };
+    values![
+        each().map(|(one, _)| one.key.0).collect::<Vec<_>>(),
+        each().map(|(one, _)| one.key.2).collect::<Vec<_>>(),
+        each().map(|(one, _)| one.spot).collect::<Vec<_>>(),
+        each().map(|(one, _)| one.key.1 as i32).collect::<Vec<_>>(),
+        each().map(|(_, list)| list).collect::<Vec<_>>(),
+        each()
+            .map(|(one, _)| one.version as i32)
+            .collect::<Vec<_>>(),
+    ]
 }
 
 fn people<'a>(pipeline: &mut Pipeline<'a>, changes: &'a Changes<'_>) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use super::prepare::{
     Details, Prepared, PreparedChange, PreparedDelivery, PreparedEntry, PreparedItem,
 };
 use super::row::{ItemRow, item_columns};
-use crate::store::index::{number_of, spot, spot_seconds};
+use crate::store::index::{number_of, parted, spot, spot_seconds};
 use crate::store::{Committed, Expect, Put, StoreError, is_closed};
 
 use super::cases;
@@ -676,7 +676,8 @@ fn keep(
     .map(drop)
 }
 
-/// Puts rows into the index, in the order of their spots.
+/// Puts rows into the index, in the order of their spots. That order is the index's own for every word, so
+/// it keeps no lists.
 pub(super) fn index(
     connection: &Connection,
     words: &BTreeMap<i64, Arc<str>>,
@@ -685,7 +686,7 @@ pub(super) fn index(
         cached(
             connection,
             "INSERT INTO term (rowid, words) VALUES (?1, ?2)",
-            params![spot, &**words],
+            params![spot, parted(words).1],
         )?;
     }
     Ok(())

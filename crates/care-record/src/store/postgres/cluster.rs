@@ -111,12 +111,14 @@ impl Cluster {
         )
     }
 
-    /// Runs a statement as the database's owner, beside the engine.
-    pub fn run(&self, statement: &str) {
+    /// Runs a statement as the database's owner, beside the engine; gives what was printed.
+    pub fn run(&self, statement: &str) -> String {
         let done = command(&self.programs, "psql", None, self.directory.path())
             .args([
                 "-q",
                 "-X",
+                "-A",
+                "-t",
                 "-v",
                 "ON_ERROR_STOP=1",
                 "-p",
@@ -129,6 +131,7 @@ impl Cluster {
             .expect("psql runs");
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "{statement}: {said}");
+        String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
     fn wait(&self) {

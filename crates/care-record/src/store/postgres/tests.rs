@@ -345,6 +345,50 @@ fn no_statement_does_what_a_database_spread_by_person_refuses() {
     }
 }
 
+/// The newest of a code are read off its list, whatever the planner thinks of how many there are.
+#[test]
+fn the_newest_of_a_code_are_read_along_its_list() {
+    let Some((cluster, _store)) = open() else {
+        return;
+    };
+    cluster.run(
+        "INSERT INTO item_term (person, item, spot, kind, words) \
+         SELECT g % 700, g, g, 95, array_to_tsvector(ARRAY['a' || g % 40, 'b']) FROM generate_series(1, 40000) AS g; \
+         INSERT INTO item_list (person, item, spot, kind, list) \
+         SELECT g % 700, g, g, 95, '0a' || g % 40 FROM generate_series(1, 40000) AS g; \
+         ANALYZE item_term; ANALYZE item_list;",
+    );
+    let settings = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+         SET plan_cache_mode = force_generic_plan;";
+    let (backward, forward) = (
+        "Index Scan Backward using item_list_walk",
+        "Index Scan using item_list_walk",
+    );
+    for (statement, scan) in [
+        (sql::FIND_LISTED_NEWEST, backward),
+        (sql::FIND_LISTED_OLDEST, forward),
+        (sql::FIND_AMONG_NEWEST, backward),
+        (sql::FIND_AMONG_OLDEST, forward),
+        (sql::FIND_NEWEST, "Index Scan Backward using item_term_walk"),
+    ] {
+        let (types, more) = match statement.contains("$10") {
+            true => (", text", ", '0a1'"),
+            false => ("", ""),
+        };
+        let plan = cluster.run(&format!(
+            "{settings} PREPARE asked (bigint[], bigint, bigint, boolean, text, text, bigint, integer, bigint{types}) \
+             AS {statement}; EXPLAIN (COSTS OFF) EXECUTE asked (NULL, 1, 1, false, '', 'a1', 0, 95, 51{more});"
+        ));
+        let above = plan.split(scan).next().unwrap_or_default();
+        assert_ne!(above, plan, "another way: {plan}");
+        let mut above = above.lines().rev().map(str::trim).skip(1);
+        assert!(
+            above.any(|line| line.ends_with("Limit")),
+            "the walk ends with the page: {plan}"
+        );
+    }
+}
+
 /// Whether a statement says whose rows it is about.
 fn by_person(text: &str) -> bool {
     text.contains("person = any($1::bigint[])")

@@ -456,7 +456,7 @@ impl<'s, 'l> Stream<'s, 'l> {
         let mut held = Vec::with_capacity(found.len());
         for (place, stored) in found {
             let came_then = self.moment.is_none_or(|moment| place.moment <= moment);
-            if let Some(stored) = stored.filter(|_| came_then) {
+            if came_then {
                 let mut one = scope.held(stored)?;
                 one.spot = Some(place.spot.0);
                 held.push(one);

@@ -183,9 +183,12 @@ pub(crate) trait Store: Send + Sync {
         order: SpotOrder,
         after: Option<Spot>,
         limit: u32,
-    ) -> Result<Vec<Found>, StoreError>;
+    ) -> Result<Vec<Found>, StoreError> {
+        let found = self.find_bodies(view, kind, wanted, order, after, limit)?;
+        Ok(found.into_iter().map(|(found, _)| found).collect())
+    }
 
-    /// The same with their bodies; none where an item went since it was found.
+    /// The same with their bodies.
     fn find_bodies(
         &self,
         view: &View,
@@ -194,25 +197,7 @@ pub(crate) trait Store: Send + Sync {
         order: SpotOrder,
         after: Option<Spot>,
         limit: u32,
-    ) -> Result<Vec<(Found, Option<StoredBody>)>, StoreError> {
-        let found = self.find(view, kind, wanted, order, after, limit)?;
-        let wanted: Vec<_> = found
-            .iter()
-            .map(|found| (found.person, kind, found.item))
-            .collect();
-        let mut bodies = Vec::with_capacity(wanted.len());
-        for some in wanted.chunks(128) {
-            bodies.extend(self.bodies_of(view, some)?);
-        }
-        // In the order asked.
-        let mut bodies = bodies.into_iter().peekable();
-        let its = |found: Found| {
-            let body = bodies
-                .next_if(|body| found.person == body.owner() && found.item == body.header.item);
-            (found, body)
-        };
-        Ok(found.into_iter().map(its).collect())
-    }
+    ) -> Result<Vec<(Found, StoredBody)>, StoreError>;
 
     /// A moment since which nothing that is held has changed, where none is changing just now. Read
     /// before and after something else, and the same both times: that is how things were at that moment.

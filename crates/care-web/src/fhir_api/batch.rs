@@ -149,7 +149,7 @@ impl AskedBundle<'_> {
         if !writes.is_empty() {
             for write in &mut writes {
                 write.within =
-                    may_write(&self.state, self.asker, write.resource_type, write.method)?;
+                    may_write(self.state, self.asker, write.resource_type, write.method)?;
             }
             let places: Vec<usize> = writes.iter().filter_map(|write| write.entry).collect();
             let written = match self.all(writes).await? {
@@ -223,7 +223,7 @@ impl AskedBundle<'_> {
             Ok(write) => write,
             Err(refusal) => return told_refusal(&refusal),
         };
-        match may_write(&self.state, self.asker, write.resource_type, write.method) {
+        match may_write(self.state, self.asker, write.resource_type, write.method) {
             Ok(within) => write.within = within,
             Err(problem) => return read_response(problem.into_response(), false).await,
         }

@@ -111,7 +111,7 @@ pub(super) fn find(
     wanted: &Wanted,
     (order, after): (SpotOrder, Option<Spot>),
     limit: u32,
-) -> Read<Vec<(Found, Option<StoredBody>)>> {
+) -> Read<Vec<(Found, StoredBody)>> {
     must_be_made(link, index)?;
     let Some(query) = asked(view, kind, wanted) else {
         return Ok(Vec::new());
@@ -143,7 +143,7 @@ pub(super) fn find(
     )?;
     let found = rows.iter().map(|row| {
         let columns = (get(row, 18)?, get(row, 0)?, get(row, 2)?, get(row, 16)?);
-        Ok((Found::of(columns), Some(stored_body(row, codec)?)))
+        Ok((Found::of(columns), stored_body(row, codec)?))
     });
     Ok(found.collect::<Result<_, StoreError>>()?)
 }

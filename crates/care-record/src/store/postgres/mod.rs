@@ -273,19 +273,6 @@ impl Store for PostgresStore {
         self.read(|link| read_items::history(link, &parts, &filter, item))
     }
 
-    fn find(
-        &self,
-        view: &View,
-        kind: ResourceType,
-        wanted: &Wanted,
-        order: SpotOrder,
-        after: Option<Spot>,
-        limit: u32,
-    ) -> Result<Vec<Found>, StoreError> {
-        let found = self.find_bodies(view, kind, wanted, order, after, limit)?;
-        Ok(found.into_iter().map(|(found, _)| found).collect())
-    }
-
     fn find_bodies(
         &self,
         view: &View,
@@ -294,7 +281,7 @@ impl Store for PostgresStore {
         order: SpotOrder,
         after: Option<Spot>,
         limit: u32,
-    ) -> Result<Vec<(Found, Option<StoredBody>)>, StoreError> {
+    ) -> Result<Vec<(Found, StoredBody)>, StoreError> {
         let with = (&self.codec, &self.writer.signals.index);
         self.read(|link| find::find(link, with, view, kind, wanted, (order, after), limit))
     }

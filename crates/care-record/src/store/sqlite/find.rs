@@ -6,10 +6,12 @@ use care_core::fhir::search::{Wanted, every};
 use rusqlite::{Connection, params};
 
 use super::fault::reading;
-use super::read_items::{alive, collect, optional, permitted};
+use super::read_items::{alive, collect, optional, permitted, stored_body};
+use super::row::item_columns;
+use crate::store::body::Codec;
 use crate::store::filter::Filter;
 use crate::store::index::{Found, Language, Said, Spot, SpotOrder, say};
-use crate::store::{IndexWork, StoreError};
+use crate::store::{IndexWork, StoreError, StoredBody};
 
 /// FTS5's query language.
 struct Fts;
@@ -44,8 +46,9 @@ fn asked(view: &View, kind: ResourceType, wanted: &Wanted) -> Option<String> {
 macro_rules! found {
     ($than:literal, $order:literal) => {
         concat!(
-            "SELECT t.rowid, s.person, s.item, i.moment FROM term AS t \
-             CROSS JOIN spot AS s ON s.number = (t.rowid & 1073741823) \
+            "SELECT ",
+            item_columns!(),
+            ", i.body, t.rowid FROM term AS t CROSS JOIN spot AS s ON s.number = (t.rowid & 1073741823) \
              CROSS JOIN item AS i ON i.person = s.person AND i.kind = s.kind AND i.item = s.item \
              WHERE t.term MATCH ?6 AND t.rowid ",
             $than,
@@ -61,14 +64,16 @@ macro_rules! found {
 const NEWEST: &str = found!("<", "DESC");
 const OLDEST: &str = found!(">", "ASC");
 
+/// Finds items, with their bodies.
 pub(super) fn find(
     connection: &Connection,
+    codec: &Codec,
     view: &View,
     kind: ResourceType,
     wanted: &Wanted,
     (order, after): (SpotOrder, Option<Spot>),
     limit: u32,
-) -> Result<Vec<Found>, StoreError> {
+) -> Result<Vec<(Found, StoredBody)>, StoreError> {
     must_be_made(connection)?;
     let Some(query) = asked(view, kind, wanted) else {
         return Ok(Vec::new());
@@ -93,12 +98,9 @@ pub(super) fn find(
             limit
         ],
         |row| {
-            let mut columns = [0_i64; 4];
-            for (place, column) in columns.iter_mut().enumerate() {
-                *column = row.get(place).map_err(reading)?;
-            }
-            let [spot, part, item, moment] = columns;
-            Ok(Found::of((spot, part, item, moment)))
+            let column = |column| row.get::<_, i64>(column).map_err(reading);
+            let found = Found::of((column(18)?, column(0)?, column(2)?, column(16)?));
+            Ok((found, stored_body(row, codec)?))
         },
     )
 }

@@ -279,7 +279,7 @@ impl Store for SqliteStore {
         self.on_records(|c| read_items::history(c, person, &Filter::from(view), item))
     }
 
-    fn find(
+    fn find_bodies(
         &self,
         view: &View,
         kind: ResourceType,
@@ -287,8 +287,8 @@ impl Store for SqliteStore {
         order: SpotOrder,
         after: Option<Spot>,
         limit: u32,
-    ) -> Result<Vec<Found>, StoreError> {
-        self.on_records(|c| find::find(c, view, kind, wanted, (order, after), limit))
+    ) -> Result<Vec<(Found, StoredBody)>, StoreError> {
+        self.on_records(|c| find::find(c, &self.codec, view, kind, wanted, (order, after), limit))
     }
 
     fn settled(&self) -> Option<u64> {

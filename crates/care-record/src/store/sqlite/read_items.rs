@@ -298,12 +298,25 @@ pub(super) fn version_of(
     item: (ResourceType, ItemId),
     version: Option<u32>,
 ) -> Result<Option<StoredBody>, StoreError> {
+    let current = |part: i64| {
+        let held = current(connection, codec, part, filter, item)?;
+        let is_it = |held: &StoredBody| version.is_none_or(|one| one == held.header.version);
+        Ok::<_, StoreError>(held.filter(is_it))
+    };
+    // A person's own part is the first of them, and nearly always the only one.
+    let own = match owner {
+        Some(person) => readable(person),
+        None => Some(shared_part(item.0, item.1)),
+    };
+    let Some(own) = own else {
+        return Ok(None);
+    };
+    if let Some(held) = current(own)? {
+        return Ok(Some(held));
+    }
     let parts = parts_for(connection, owner, item)?;
-    for part in &parts {
-        let held = current(connection, codec, *part, filter, item)?;
-        if let Some(held) = held
-            && version.is_none_or(|version| version == held.header.version)
-        {
+    for part in parts.iter().filter(|part| **part != own) {
+        if let Some(held) = current(*part)? {
             return Ok(Some(held));
         }
     }

@@ -368,7 +368,9 @@ impl Record {
         let indexing = indexing.map_err(|error| OpenError::Engine(Box::new(error)))?;
         let watch = if options.watch {
             let (store, clock) = (engine.clone(), options.clock.clone());
-            let watch = Watch::start(store, clock, options.review.clone());
+            let sources = options.registry.sources().iter();
+            let systems = sources.flat_map(|source| source.feeds.clone()).collect();
+            let watch = Watch::start(store, clock, options.review.clone(), systems);
             Some(watch.map_err(|error| OpenError::Engine(Box::new(error)))?)
         } else {
             None

@@ -56,6 +56,8 @@ pub(crate) struct Follower {
     patterns: Patterns,
     budget: Budget,
     over: HashMap<(Kind, Date), Over>,
+    /// Ids of the clients that send for sources: what they do is no look of staff's.
+    systems: Vec<String>,
     staff: HashMap<String, StaffMember>,
     staff_at: Option<Timestamp>,
     /// Readings by systems in one hour are one look.
@@ -63,8 +65,14 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        systems: Vec<String>,
+    ) -> Self {
         Self {
+            systems,
             store,
             clock,
             settings,
@@ -82,14 +90,23 @@ impl Follower {
     /// Reads what is new in the log, to its end; gives how many cases were opened.
     pub fn round(&mut self) -> Result<usize, StoreError> {
         self.take_place()?;
+        self.read_staff()?;
+        // A client whose id a member of staff has as well is not passed over.
+        let systems: Vec<String> = self
+            .systems
+            .iter()
+            .filter(|id| !self.staff.contains_key(*id))
+            .cloned()
+            .collect();
         let mut opened = 0;
         loop {
-            let page = self.store.entries(self.cursor, AT_ONCE)?;
+            let page = self.store.entries_but(self.cursor, AT_ONCE, &systems)?;
             let Some((last, _)) = page.last() else {
                 return Ok(opened);
             };
             let next = last + 1;
             for (number, bytes) in &page {
+                let Some(bytes) = bytes else { continue };
                 // An entry of a later program that cannot be read is passed over: it is no look.
                 if let Ok(entry) = serde_json::from_slice::<Entry>(bytes) {
                     self.turn_day(&entry, *number)?;

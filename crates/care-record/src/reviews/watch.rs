@@ -28,17 +28,19 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Starts the watch of a record.
+    /// Starts the watch of a record. `systems` are the clients that send for sources.
     pub fn start(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         settings: Settings,
+        systems: Vec<String>,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new()
             .name("record-watch".into())
             .spawn(move || {
-                let mut follower = Follower::new(store.clone(), clock.clone(), settings.clone());
+                let mut follower =
+                    Follower::new(store.clone(), clock.clone(), settings.clone(), systems);
                 let mut round = 0_u32;
                 while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
                     if let Err(error) = follower.round() {

@@ -56,8 +56,8 @@ use super::index::Indexer;
 use super::prepare::{part, prepare, shared_part};
 use super::{
     CaseEventRow, CaseQuery, CaseRow, CaseTally, ChangesAsked, Commit, Committed, DeliveryRow,
-    DetailsQuery, Found, IdentifierRow, PersonRow, SealedRow, SourceActivity, Spot, SpotOrder,
-    Store, StoreError, StoreHealth, StoredBody, WorklistRow,
+    DetailsQuery, Followed, Found, IdentifierRow, PersonRow, SealedRow, SourceActivity, Spot,
+    SpotOrder, Store, StoreError, StoreHealth, StoredBody, WorklistRow,
 };
 
 /// Threads that carry bytes between the connections and the server.
@@ -456,6 +456,15 @@ impl Store for PostgresStore {
 
     fn entries(&self, from: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         self.read(|link| read_log::entries(link, &self.codec, from, limit))
+    }
+
+    fn entries_but(
+        &self,
+        from: u64,
+        limit: u32,
+        passed_over: &[String],
+    ) -> Result<Vec<Followed>, StoreError> {
+        self.read(|link| read_log::entries_but(link, &self.codec, from, limit, passed_over))
     }
 
     fn entries_about(

@@ -11,7 +11,7 @@ use super::row::{get, int, text};
 use super::sql;
 use crate::store::body::Codec;
 use crate::store::row::moment;
-use crate::store::{DeliveryRow, StoreError, WorklistRow};
+use crate::store::{DeliveryRow, Followed, StoreError, WorklistRow};
 
 type Read<T> = Result<T, ReadError>;
 
@@ -153,6 +153,29 @@ pub(super) fn entries(
     let rows = link.query(sql::ENTRIES, &[&(from as i64), &i64::from(limit)])?;
     let entries = rows.iter().map(|row| entry_row(row, codec));
     Ok(entries.collect::<Result<_, _>>()?)
+}
+
+/// Those by one of these as numbers only: their bytes do not leave the database.
+pub(super) fn entries_but(
+    link: &Link,
+    codec: &Codec,
+    from: u64,
+    limit: u32,
+    passed_over: &[String],
+) -> Read<Vec<Followed>> {
+    let passed_over: Vec<_> = passed_over.iter().map(|one| text(one)).collect();
+    let rows = link.query(
+        sql::ENTRIES_BUT,
+        &[&(from as i64), &i64::from(limit), &passed_over],
+    )?;
+    let entries = rows.iter().map(|row| {
+        if get::<Option<&[u8]>>(row, 4)?.is_none() {
+            return Ok((get::<i64>(row, 0)? as u64, None));
+        }
+        let (number, bytes) = entry_row(row, codec)?;
+        Ok((number, Some(bytes)))
+    });
+    Ok(entries.collect::<Result<_, StoreError>>()?)
 }
 
 pub(super) fn entries_about(

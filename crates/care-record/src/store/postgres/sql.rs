@@ -547,6 +547,9 @@ statements! {
         AND key < $5::text AND expires_ms > $3::bigint ORDER BY kept DESC, key LIMIT $4::bigint";
     ENTRIES = "SELECT number, leaf, form, bytes, entry FROM entry WHERE number >= $1::bigint \
         ORDER BY number LIMIT $2::bigint";
+    ENTRIES_BUT = "SELECT number, leaf, form, bytes, \
+        CASE WHEN who = ANY($3::text[]) THEN NULL ELSE entry END FROM entry \
+        WHERE number >= $1::bigint ORDER BY number LIMIT $2::bigint";
     ENTRIES_ABOUT = "SELECT number, leaf, form, bytes, entry FROM entry \
         WHERE person = ANY($3::bigint[]) AND number < $1::bigint \
         AND ($4::text IS NULL OR who = $4::text) ORDER BY number DESC LIMIT $2::bigint";

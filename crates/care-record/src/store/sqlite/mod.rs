@@ -47,8 +47,8 @@ use super::index::Indexer;
 use super::prepare;
 use super::{
     CaseEventRow, CaseQuery, CaseRow, CaseTally, ChangesAsked, Commit, Committed, DeliveryRow,
-    DetailsQuery, Found, IdentifierRow, PersonRow, SealedRow, SourceActivity, Spot, SpotOrder,
-    Store, StoreError, StoreHealth, StoredBody, WorklistRow,
+    DetailsQuery, Followed, Found, IdentifierRow, PersonRow, SealedRow, SourceActivity, Spot,
+    SpotOrder, Store, StoreError, StoreHealth, StoredBody, WorklistRow,
 };
 
 /// The database's name in the data directory.
@@ -450,6 +450,15 @@ impl Store for SqliteStore {
 
     fn entries(&self, from: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         self.on_reader(|c| read_log::entries(c, &self.codec, from, limit))
+    }
+
+    fn entries_but(
+        &self,
+        from: u64,
+        limit: u32,
+        passed_over: &[String],
+    ) -> Result<Vec<Followed>, StoreError> {
+        self.on_reader(|c| read_log::entries_but(c, &self.codec, from, limit, passed_over))
     }
 
     fn entries_about(

@@ -10,7 +10,7 @@ use super::prepare::part;
 use super::read_items::{collect, optional, parts};
 use super::row::moment;
 use crate::store::body::Codec;
-use crate::store::{DeliveryRow, StoreError, WorklistRow};
+use crate::store::{DeliveryRow, Followed, StoreError, WorklistRow};
 
 macro_rules! delivery_columns {
     () => {
@@ -233,6 +233,32 @@ pub(super) fn entries(
          ORDER BY number LIMIT ?2",
         params![from as i64, limit],
         |row| entry_row(row, codec),
+    )
+}
+
+/// Those by one of these as numbers only: their bytes are not even unpacked.
+pub(super) fn entries_but(
+    connection: &Connection,
+    codec: &Codec,
+    from: u64,
+    limit: u32,
+    passed_over: &[String],
+) -> Result<Vec<Followed>, StoreError> {
+    collect(
+        connection,
+        "SELECT number, leaf, form, bytes, entry, who FROM entry WHERE number >= ?1 \
+         ORDER BY number LIMIT ?2",
+        params![from as i64, limit],
+        |row| {
+            let who = row.get_ref(5).map_err(reading)?;
+            let who = who.as_str().map_err(|_| StoreError::Corrupt)?;
+            if passed_over.iter().any(|one| one == who) {
+                let number: i64 = row.get(0).map_err(reading)?;
+                return Ok((number as u64, None));
+            }
+            let (number, bytes) = entry_row(row, codec)?;
+            Ok((number, Some(bytes)))
+        },
     )
 }
 

@@ -37,6 +37,23 @@ pub(in crate::store) fn the_log_keeps_exact_bytes_in_order_and_by_person_and_use
         numbers(engine.entries(0, 100).expect("read")),
         (0..10).collect::<Vec<_>>()
     );
+    // Those passed over are still counted.
+    for (passed_over, whole) in [
+        (&[][..], 5),
+        (&["gp".to_owned()][..], 2),
+        (&["gp".to_owned(), "nurse".to_owned()][..], 0),
+    ] {
+        let found = engine.entries_but(3, 5, passed_over).expect("read");
+        let at: Vec<u64> = found.iter().map(|(number, _)| *number).collect();
+        assert_eq!(at, (3..8).collect::<Vec<_>>());
+        let read: Vec<(u64, Vec<u8>)> = found
+            .into_iter()
+            .filter_map(|(number, bytes)| Some((number, bytes?)))
+            .collect();
+        assert_eq!(read.len(), whole, "{passed_over:?}");
+        let all = engine.entries(3, 5).expect("read");
+        assert!(read.iter().all(|one| all.contains(one)));
+    }
     assert_eq!(about(Some(7), None, None, 4), [9, 8, 5, 4]);
     assert_eq!(about(Some(7), Some("gp"), None, 9), [5, 4, 1, 0]);
     assert_eq!(about(None, Some("nurse"), Some(8), 9), [7, 6]);

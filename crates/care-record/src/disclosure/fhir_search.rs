@@ -23,6 +23,9 @@ pub enum FhirError {
     /// It was there, and whoever sent it took it away.
     #[error("it was deleted by whoever sent it")]
     Gone,
+    /// What is held from before an upgrade is still being worked into the search index.
+    #[error("the search index is being made; ask again in a while")]
+    Indexing,
     /// The search cannot be answered as it is.
     #[error("{parameter}: {what}; {mend}")]
     Cannot {
@@ -37,7 +40,11 @@ pub enum FhirError {
 
 impl From<StoreError> for FhirError {
     fn from(cause: StoreError) -> Self {
-        Self::Disclosure(cause.into())
+        match cause {
+            // How many items there are is nobody's to know who may not see them all.
+            StoreError::Indexing { .. } => Self::Indexing,
+            other => Self::Disclosure(other.into()),
+        }
     }
 }
 

@@ -403,6 +403,9 @@ pub(super) fn query_problem(error: QueryError) -> Problem {
     .at_parameter(&error.parameter)
 }
 
+/// A client is asked to wait so long for the index: a minute makes some hundred thousand items.
+const INDEX_SECONDS: u32 = 60;
+
 /// Why a read or search gave nothing.
 pub(super) fn fhir_problem(error: FhirError) -> Problem {
     match error {
@@ -413,6 +416,13 @@ pub(super) fn fhir_problem(error: FhirError) -> Problem {
             "This was deleted",
             "Whoever sent it took it away. Its history says when.",
         ),
+        FhirError::Indexing => Problem::new(
+            axum::http::StatusCode::SERVICE_UNAVAILABLE,
+            "transient",
+            "The search index is being made",
+            "Nothing was lost, and reading by our ids works. Try again in a minute; /metrics tells the operator how far it is.",
+        )
+        .again_in(INDEX_SECONDS),
         FhirError::Cannot {
             parameter,
             what,
@@ -685,4 +695,18 @@ fn links(
         links.push(("next", address(Some(next.clone()), back)?));
     }
     Ok(links)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{StatusCode, header};
+
+    use super::*;
+
+    #[test]
+    fn who_searches_while_the_index_is_made_is_told_so_and_when_to_come_again() {
+        let response = fhir_problem(FhirError::Indexing).outcome();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "60");
+    }
 }

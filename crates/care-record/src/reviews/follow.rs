@@ -91,7 +91,8 @@ impl Follower {
     pub fn round(&mut self) -> Result<usize, StoreError> {
         self.take_place()?;
         self.read_staff()?;
-        // A client whose id a member of staff has as well is not passed over.
+        // A client whose id a member of staff has as well is not passed over; of somebody new that is
+        // known within minutes, and what they did is in the log all the same.
         let systems: Vec<String> = self
             .systems
             .iter()

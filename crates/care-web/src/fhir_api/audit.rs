@@ -49,7 +49,7 @@ pub(super) async fn search(
     let asked = wanted.clone();
     let found = crate::blocking(move || disclosure.review_log(&caller, &ask, &asked)).await?;
     let found = found.map_err(problem)?.into_inner();
-    let base = format!("{}/fhir/R4", state.config.server.base_url);
+    let base = state.fhir_base();
     let link = |before: Option<u64>| {
         let mut pairs = form_urlencoded::Serializer::new(String::new());
         let given = form_urlencoded::parse(query.as_bytes());
@@ -99,7 +99,7 @@ pub(super) async fn read(
     let disclosure = state.record.disclosure();
     let found = crate::blocking(move || disclosure.review_entry(&caller, &ask, number)).await?;
     let (number, entry) = found.map_err(problem)?.into_inner();
-    let base = format!("{}/fhir/R4", state.config.server.base_url);
+    let base = state.fhir_base();
     Ok(fhir_json(
         audit_event(number, &entry, &base).to_string().into_bytes(),
     ))

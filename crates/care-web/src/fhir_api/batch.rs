@@ -56,7 +56,7 @@ pub async fn base(
         let bytes = bytes.clone();
         crate::blocking(move || read(&bytes, form)).await??
     };
-    let api = format!("{}/fhir/R4", state.config.server.base_url);
+    let api = state.fhir_base();
     let bundle = match read_bundle(bundle, &api) {
         Ok(bundle) => bundle,
         Err(refusal) => return Ok(refused(refusal)),

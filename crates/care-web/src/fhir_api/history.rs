@@ -252,7 +252,7 @@ fn bundle(
     ask: &HistoryAsk,
     found: HistoryPage,
 ) -> Response {
-    let base = format!("{}/fhir/R4", state.config.server.base_url);
+    let base = state.fhir_base();
     let link = |place: Option<HistoryPlace>| {
         let mut pairs = form_urlencoded::Serializer::new(String::new());
         let given = form_urlencoded::parse(query.unwrap_or_default().as_bytes());

@@ -21,7 +21,14 @@ pub use subscriptions::{Channels, run as tell_subscriptions};
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::state::Shared;
+use crate::state::{AppState, Shared};
+
+impl AppState {
+    /// The address of the FHIR API, without a slash at its end.
+    fn fhir_base(&self) -> String {
+        crate::signin::tokens::audience(&self.config)
+    }
+}
 
 /// The addresses of this face.
 pub fn router() -> Router<Shared> {

@@ -59,7 +59,7 @@ async fn read_within(
     kind: ResourceType,
     id: String,
 ) -> Result<Response, ApiProblem> {
-    let base = format!("{}/fhir/R4", state.config.server.base_url);
+    let base = state.fhir_base();
     let parameters = state.record.search_parameters().all();
     let within = who.may(kind, Interaction::Read)?;
     let lists = within

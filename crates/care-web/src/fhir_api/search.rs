@@ -208,7 +208,7 @@ async fn run(state: Shared, who: Asker, mut request: Request) -> Result<Response
     {
         return of_log(&state, who, &request).await;
     }
-    let base = format!("{}/fhir/R4", state.config.server.base_url);
+    let base = state.fhir_base();
     let page = opened(&state, &who, &mut request)?;
     if let (Asker::Person { caller, ask, .. }, Some(ResourceType::PATIENT)) = (&who, request.kind)
         && request.pairs.iter().any(|(name, _)| name == "identifier")

@@ -176,7 +176,7 @@ pub(super) fn may_write(
         types: None,
         groups: vec![(kind.name().to_owned(), within.queries().to_vec())],
     };
-    let base = format!("{}/fhir/R4", state.config.server.base_url);
+    let base = state.fhir_base();
     let parameters = state.record.search_parameters().all();
     match Picked::read(&words, &base, &parameters) {
         Ok(picked) => Ok(Some(picked)),
@@ -297,7 +297,7 @@ pub(super) fn perform(
     caller: &SupplyCaller,
     performed: Performed<'_>,
 ) -> RestAnswer {
-    let base = format!("{}/fhir/R4", state.config.server.base_url);
+    let base = state.fhir_base();
     state.record.intake().receive_rest(&RestRequest {
         client: &caller.client,
         source: &caller.source,

@@ -226,7 +226,7 @@ impl Tokens {
     }
 }
 
-/// Where tokens are good.
+/// Where tokens are good: the address of the FHIR API.
 pub fn audience(config: &Config) -> String {
     format!("{}/fhir/R4", config.server.base_url)
 }

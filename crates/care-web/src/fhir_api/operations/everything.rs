@@ -12,7 +12,7 @@ use super::super::asker::Asker;
 use super::super::page_token::{self, PageToken};
 use super::super::read::{MOST_ITEMS, problem};
 use super::given::Given;
-use super::{base, kinds, picked, read_picked};
+use super::{kinds, picked, read_picked};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
@@ -78,7 +78,7 @@ async fn give(
     given.only(&KNOWN, prefer)?;
     let for_what = super::for_what(&who, &format!("Patient/{id}/$everything"));
     let kinds = kinds(&given.all("_type"))?;
-    let base = base(&state);
+    let base = state.fhir_base();
     let words = picked(&who, kinds.as_deref(), Interaction::Search)?;
     let wanted = EverythingAsk {
         picked: read_picked(&state, &words)?,

@@ -18,7 +18,7 @@ use super::super::answer::Prefer;
 use super::super::asker::Asker;
 use super::super::read::problem;
 use super::given::Given;
-use super::{base, kinds, picked, unclear};
+use super::{kinds, picked, unclear};
 use crate::problem::{ApiProblem, Problem};
 use crate::serve::Stop;
 use crate::signin::scopes::Interaction;
@@ -205,7 +205,7 @@ async fn begin(
         );
         return Err(ApiProblem(problem.at_parameter("patient")));
     }
-    let base = base(&state);
+    let base = state.fhir_base();
     let ask = ExportAsk {
         of,
         words: words(&who, &given)?,
@@ -350,7 +350,7 @@ pub async fn status(
 }
 
 fn complete(state: &Shared, job: &str, manifest: &ExportManifest) -> Response {
-    let base = base(state);
+    let base = state.fhir_base();
     let list = |outputs: &[ExportOutput]| -> Vec<serde_json::Value> {
         outputs
             .iter()

@@ -12,7 +12,7 @@ use super::super::asker::Asker;
 use super::super::read::{MOST_ITEMS, problem};
 use super::everything::searchset;
 use super::given::Given;
-use super::{base, picked, read_picked};
+use super::{picked, read_picked};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
@@ -76,7 +76,7 @@ async fn give(
         .strip_prefix("Patient/")
         .unwrap_or(patient)
         .to_owned();
-    let base = base(&state);
+    let base = state.fhir_base();
     let kind = ResourceType::OBSERVATION;
     let mut words = picked(&who, Some(&[kind]), Interaction::Search)?;
     let criteria = criteria(&given);

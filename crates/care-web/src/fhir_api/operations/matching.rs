@@ -11,7 +11,6 @@ use care_record::{MatchAsk, Matched};
 use super::super::answer::{self, Prefer};
 use super::super::asker::Asker;
 use super::super::read::problem;
-use super::base;
 use super::given::Given;
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
@@ -64,7 +63,7 @@ pub async fn matching(
     })
     .await?
     .map_err(problem)?;
-    Ok(answer::fhir_json(bundle(&base(&state), &found)))
+    Ok(answer::fhir_json(bundle(&state.fhir_base(), &found)))
 }
 
 fn needs_a_patient() -> Problem {

@@ -218,11 +218,6 @@ fn for_what(who: &Asker, address: &str) -> String {
     }
 }
 
-/// The FHIR base, without a slash at the end.
-fn base(state: &Shared) -> String {
-    format!("{}/fhir/R4", state.config.server.base_url)
-}
-
 /// A type by its name.
 fn kind(name: &str) -> Result<ResourceType, ApiProblem> {
     ResourceType::from_name(name).ok_or_else(|| {
@@ -300,7 +295,7 @@ fn picked(
 /// The words read, with the deployment's own search parameters.
 fn read_picked(state: &Shared, words: &PickedWords) -> Result<Picked, ApiProblem> {
     let parameters = state.record.search_parameters().all();
-    Picked::read(words, &base(state), &parameters).map_err(unclear)
+    Picked::read(words, &state.fhir_base(), &parameters).map_err(unclear)
 }
 
 /// What cannot be read of what was picked.

@@ -12,7 +12,7 @@ use super::super::answer::{self, Prefer};
 use super::super::asker::Asker;
 use super::super::read::problem;
 use super::given::Given;
-use super::{base, picked, read_picked};
+use super::{picked, read_picked};
 use crate::problem::{ApiProblem, Problem};
 use crate::signin::scopes::Interaction;
 use crate::state::Shared;
@@ -112,7 +112,7 @@ fn needs_an_identifier() -> Problem {
 
 async fn give(state: Shared, id: String, who: Asker) -> Result<Response, ApiProblem> {
     who.may(ResourceType::PATIENT, Interaction::Read)?;
-    let base = base(&state);
+    let base = state.fhir_base();
     let words = picked(&who, None, Interaction::Read)?;
     let wanted = SummaryAsk {
         picked: read_picked(&state, &words)?,

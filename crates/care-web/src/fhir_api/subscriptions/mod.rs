@@ -140,10 +140,6 @@ impl AppState {
     fn topic(&self) -> String {
         format!("{}{TOPIC}", self.config.server.base_url)
     }
-
-    fn fhir_base(&self) -> String {
-        format!("{}/fhir/R4", self.config.server.base_url)
-    }
 }
 
 /// The resource as it now is: as it was sent, with its id, version and status.
